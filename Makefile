@@ -1,0 +1,53 @@
+# Two commands matter: `make demo` and `make test`. Everything else is for those who work on it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+ARGS   ?=
+
+.PHONY: help demo test test-fast check format bench bench-decode bench-accuracy clean
+
+help:           ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (a few minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+# The four packages live in top-level folders; type checker and import-linter need to see them
+# under the names they are installed by.
+.build/ns/.stamp: Makefile
+	@mkdir -p .build/ns/polydraft
+	@for p in lsp_server completion monitors models; do ln -sfn ../../../$$p .build/ns/polydraft/$$p; done
+	@touch $@
+
+demo: $(STAMP)  ## fetch the default model (once) and complete a file of this repository
+	@$(BIN)/polydraft complete --demo
+
+test: $(STAMP)  ## the whole suite, real weights included
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(STAMP) ## the suite without real weights
+	@$(BIN)/python -m pytest -m 'not weights' $(ARGS)
+
+check: $(STAMP) .build/ns/.stamp ## lint, format, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@MYPYPATH=.build/ns $(BIN)/mypy -p polydraft
+	@PYTHONPATH=.build/ns $(BIN)/lint-imports --no-cache
+
+format: $(STAMP) ## format and fix what ruff can fix
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: bench-decode ## the main benchmark
+
+bench-decode: $(STAMP)
+	@$(BIN)/python -m benchmarks.decode $(ARGS)
+
+bench-accuracy: $(STAMP)
+	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
+
+clean:
+	rm -rf .build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""Decoding: knows token ids and tensors; no files, no sockets, no editor."""

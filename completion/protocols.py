@@ -1,0 +1,89 @@
+"""The borders between polydraft's parts, as protocols: nothing here computes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from polydraft.completion.types import CancelToken, Completion, Deadline, OnDraft, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """New positions for one forward pass over a cache that holds L slots.
+
+    Rows of a draft tree share one cache: `visible` says which slots each new position may see, so
+    siblings do not see each other and the prefix is stored once.
+    """
+
+    embeddings: torch.Tensor | None  # [M, D], or None: look up `ids`
+    ids: torch.Tensor | None  # [M] int64
+    positions: torch.Tensor  # [M] int64, position in the text (siblings share one)
+    visible: torch.Tensor | None  # [M, L + M] bool, or None: causal after all L slots
+    logits_from: int = 0  # logits are computed for the new positions from this one on
+
+
+class Cache(Protocol):
+    """A preallocated key-value cache, one slot a token, for one sequence with branches."""
+
+    @property
+    def length(self) -> int: ...
+
+    def crop(self, length: int) -> None:
+        """Forget all slots from `length` on."""
+
+    def keep(self, length: int, slots: Sequence[int]) -> None:
+        """Keep the first `length` slots and, moved up behind them, `slots` in order."""
+
+
+class Model(Protocol):
+    """An exact causal language model."""
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def max_positions(self) -> int: ...
+
+    def new_cache(self) -> Cache: ...
+
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        """ids [...] -> input embeddings [..., D]."""
+
+    def forward(self, cache: Cache, feed: Feed) -> torch.Tensor:
+        """Append M slots to the cache and return logits [M - logits_from, V] in float32."""
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back. User text is always encoded with special tokens off."""
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+    def special(self, token: str) -> int:
+        """The id of a special token; KeyError if the vocabulary lacks it."""
+
+
+class Completer(Protocol):
+    """What the server and the command line need of the engine: text in, drafts out.
+
+    `complete` blocks (run it on the engine's own thread), calls `on_draft` with the first finished
+    draft as soon as there is one, raises `Cancelled` within one decode step of `cancel`, and
+    returns what it has when the deadline passes.
+    """
+
+    def complete(
+        self,
+        request: Request,
+        *,
+        cancel: CancelToken | None = None,
+        deadline: Deadline | None = None,
+        on_draft: OnDraft | None = None,
+    ) -> Completion: ...
+
+    def prefill(self, request: Request, *, cancel: CancelToken | None = None) -> None:
+        """Bring the request's prompt into the KV cache, for use in idle time."""

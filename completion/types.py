@@ -1,0 +1,155 @@
+"""The types that cross polydraft's borders: what a caller asks and what it gets back.
+
+Text positions here are Python string offsets (Unicode code points); conversion from an editor's
+UTF-8/16/32 positions happens in `polydraft.lsp_server.documents` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Cancelled(Exception):
+    """The request was cancelled: raised by the engine at the next decode step."""
+
+
+class CancelToken:
+    """A one-way switch that another thread may set; the engine polls it at every decode step."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the switch is set."""
+        if self._event.is_set():
+            raise Cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A point on the monotonic clock (seconds); `None` means no deadline."""
+
+    at: float | None = None
+
+    @classmethod
+    def after(cls, seconds: float | None) -> Deadline:
+        return cls(None if seconds is None else time.monotonic() + seconds)
+
+    @property
+    def expired(self) -> bool:
+        return self.at is not None and time.monotonic() >= self.at
+
+
+class Finish(StrEnum):
+    """Why a draft ended."""
+
+    STOP_TOKEN = "stop"  # the model's own end of the middle
+    LINE = "line"  # the end of the line, for a single-line completion
+    BLOCK = "block"  # the block that the cursor stands in was left
+    LENGTH = "length"  # the token limit
+    DEADLINE = "deadline"  # time ran out: the text is a prefix of what would have come
+    PLAUSIBILITY = "plausibility"  # cut before a token that the exact model finds implausible
+
+
+@dataclass(frozen=True, slots=True)
+class ContextChunk:
+    """Text of another file of the workspace that may enter the prompt."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much a request may use: tokens of prompt, tokens of draft."""
+
+    prompt_tokens: int = 1024
+    new_tokens: int = 48
+
+    def __post_init__(self) -> None:
+        if self.prompt_tokens < 16:
+            raise ValueError(f"prompt_tokens must be at least 16, not {self.prompt_tokens}")
+        if self.new_tokens < 1:
+            raise ValueError(f"new_tokens must be at least 1, not {self.new_tokens}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One place to complete.
+
+    `prefix` and `suffix` are the document's whole text before and after the cursor (the prompt
+    builder cuts them to the budget). `anchor` is an offset into `prefix`: the text from there to
+    the cursor was typed since the first request of this spell of typing and goes behind the
+    middle token, so that the KV cache keeps the rest (see `polydraft.completion.prompt`).
+    `multiline=None` lets the syntax at the cursor decide.
+    """
+
+    prefix: str
+    suffix: str
+    path: str = ""
+    language: str = ""  # LSP language id, e.g. "python"
+    k: int = 3
+    anchor: int | None = None
+    multiline: bool | None = None
+    context: tuple[ContextChunk, ...] = ()
+    budget: Budget = field(default_factory=Budget)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= 16:
+            raise ValueError(f"k must be between 1 and 16, not {self.k}")
+        if self.anchor is not None and not 0 <= self.anchor <= len(self.prefix):
+            raise ValueError(f"anchor {self.anchor} lies outside the prefix")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One completion, as the user would see it.
+
+    `text` goes in at the cursor and replaces the next `replace` code points of the suffix (all on
+    the cursor's line). `mean_logprob` is the exact model's mean log-probability (nats) over the
+    draft's `token_count` tokens: `token_ids` are those of the raw draft, before the text filters.
+    """
+
+    text: str
+    mean_logprob: float
+    token_count: int
+    drafter: str  # "greedy", "superposed", "fork"
+    finish: Finish
+    replace: int = 0
+    token_ids: tuple[int, ...] = ()
+    token_logprobs: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a request cost. Times are wall seconds from the engine's start on the request."""
+
+    prompt_tokens: int = 0
+    recomputed_tokens: int = 0  # prompt tokens that the KV cache did not already hold
+    forward_passes: int = 0
+    first_draft_s: float = 0.0
+    total_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The drafts for one request, best first, distinct as text; possibly none."""
+
+    drafts: tuple[Draft, ...]
+    stats: Stats = field(default_factory=Stats)
+
+
+OnDraft = Callable[[Draft], None]

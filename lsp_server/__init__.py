@@ -1,0 +1,1 @@
+"""Talks to editors and the command line: text, positions, settings; no tensors."""

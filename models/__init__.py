@@ -1,0 +1,1 @@
+"""Weights: files, devices, number formats; no LSP, no monitors."""

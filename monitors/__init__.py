@@ -1,0 +1,1 @@
+"""Static analysis as constraints on the next token (issue: monitors); empty so far."""
