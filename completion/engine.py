@@ -1,0 +1,71 @@
+"""The engine: prompt ids in, exact draft rows out. It knows no text, no editor and no files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from polydraft.completion.drafting import Task, draft_forked, draft_greedy, draft_superposed
+from polydraft.completion.meter import Meter, OutOfTime
+from polydraft.completion.ngram import NGrams
+from polydraft.completion.prefix_cache import PrefixCache
+from polydraft.completion.protocols import Model
+from polydraft.completion.rows import Row
+from polydraft.completion.tree import DraftTree
+
+
+class Method(StrEnum):
+    """How the k drafts are found; all of them return exact rows."""
+
+    SUPERPOSED = "superposed"
+    FORKED = "forked"
+    GREEDY = "greedy"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    rows: list[Row]  # distinct, best exact mean log-probability first
+    prompt_tokens: int
+    recomputed_tokens: int
+
+
+class Engine:
+    """One model and the prompts it remembers. Not thread-safe: it belongs to one worker thread."""
+
+    def __init__(self, model: Model, method: Method = Method.SUPERPOSED) -> None:
+        self.model = model
+        self.method = method
+        self._prompts = PrefixCache(model)
+
+    def prefill(self, prompt: Sequence[int], meter: Meter) -> int:
+        """Bring the prompt into the cache; returns how many of its tokens had to be computed."""
+        return self._prompts.prefill(prompt, meter)[2]
+
+    def draft(self, prompt: Sequence[int], task: Task, meter: Meter) -> Outcome:
+        """Up to k distinct drafts behind `prompt`.
+
+        Raises `Cancelled` within one forward pass of the cancel. A deadline that passes in the
+        prompt gives no rows, later the rows as far as they came.
+        """
+        try:
+            held, logits, recomputed = self._prompts.prefill(prompt, meter)
+        except OutOfTime:
+            return Outcome([], len(prompt), len(prompt))
+        tree = DraftTree(self.model, held.cache, meter)
+        rows: list[Row] = []
+        try:
+            if self.method is Method.GREEDY:
+                rows = draft_greedy(tree, logits, task)
+            elif self.method is Method.FORKED:
+                rows = draft_forked(tree, logits, task)
+            else:
+                ngrams = NGrams(prompt, prompt=prompt)
+                rows = draft_superposed(tree, logits, task, ngrams)
+            rows.sort(key=lambda row: -row.mean_logprob)
+        finally:
+            # The best draft's keys and values are exact: if the user accepts it, they serve again.
+            best = rows[0] if rows else Row("none")
+            tree.keep_only(best.slots)
+            held.ids = [*prompt, *best.ids[: len(best.slots)]]
+        return Outcome(rows, len(prompt), recomputed)

@@ -1,0 +1,43 @@
+"""Attention over a shared cache for transformers' models, without repeating keys and values.
+
+Grouped-query attention as transformers writes it copies every key and value once a query head. Here
+the query heads of one group are rows of one matrix instead, so a decode step reads the cache once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+NAME = "polydraft"
+
+
+def grouped_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,  # [1, H, M, D]
+    key: torch.Tensor,  # [1, G, L, D] with G key heads, H a multiple of G
+    value: torch.Tensor,  # [1, G, L, D]
+    attention_mask: torch.Tensor | None,  # [1, 1, H / G * M, L] bool, as `group_mask` makes it
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """-> attention output [1, M, H, D]."""
+    batch, heads, new, size = query.shape
+    groups = key.shape[1]
+    grouped = query.reshape(batch, groups, heads // groups * new, size)
+    out = torch.nn.functional.scaled_dot_product_attention(
+        grouped, key, value, attn_mask=attention_mask, scale=scaling
+    )
+    return out.reshape(batch, heads, new, size).transpose(1, 2), None
+
+
+def group_mask(visible: torch.Tensor, queries_per_key: int) -> torch.Tensor:
+    """visible [M, L] bool -> [1, 1, queries_per_key * M, L], a row for each row of a group."""
+    return visible.repeat(queries_per_key, 1)[None, None]
+
+
+def register() -> None:
+    """Make the function known to transformers under `NAME`."""
+    ALL_ATTENTION_FUNCTIONS.register(NAME, grouped_attention)

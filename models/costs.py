@@ -1,0 +1,124 @@
+"""What each weight format costs on this processor, measured once and remembered.
+
+A processor decides between packed kernels: the one that wins with AVX-512 loses without it by a
+factor of ten. So the formats are timed on one layer-sized product, for the numbers of rows that a
+request consists of, and the fastest of those that keep the model's accuracy is chosen.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from polydraft.models.quantize import PACKERS
+
+ACCURATE = ("int8", "int8w", "bf16", "f32")
+"""Formats that lose at most 0.5 points of next-token accuracy (docs/measurements.md)."""
+
+STEP_ROWS, PREFILL_ROWS = 3, 256
+STEPS, PREFILLS = 24, 1  # what a typical request is made of: short tails of prompt, a draft
+_SHAPE = (4096, 1024)  # outputs, inputs: a layer of a small model, larger than the caches
+
+
+@dataclass(frozen=True, slots=True)
+class FormatCost:
+    """Milliseconds for one product of `_SHAPE` with the given number of rows (best of several)."""
+
+    one_row: float
+    step: float  # STEP_ROWS rows
+    prefill: float  # PREFILL_ROWS rows
+
+    @property
+    def request(self) -> float:
+        return STEPS * self.step + PREFILLS * self.prefill
+
+
+@cache
+def available_formats() -> tuple[str, ...]:
+    """The formats whose kernels run here and give the right product."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(64, 128, generator=generator)
+    x = torch.randn(2, 128, generator=generator)
+    expected = x @ weight.T
+    found = []
+    for name, pack in PACKERS.items():
+        try:
+            got = pack(weight, None)(x)
+        except (RuntimeError, NotImplementedError, AttributeError):
+            continue  # this build or processor has no such kernel
+        if float((got - expected).norm() / expected.norm()) < 0.2:
+            found.append(name)
+    return tuple(found)
+
+
+@torch.inference_mode()
+def measure() -> dict[str, FormatCost]:
+    """Time every available format; about two seconds. Meaningless beside another heavy process."""
+    weight = torch.randn(_SHAPE)
+    costs = {}
+    for name in available_formats():
+        layer = PACKERS[name](weight, None)
+        costs[name] = FormatCost(
+            *(_best_ms(layer, torch.randn(n, _SHAPE[1])) for n in (1, STEP_ROWS, PREFILL_ROWS))
+        )
+    return costs
+
+
+def _best_ms(layer: torch.nn.Module, x: torch.Tensor) -> float:
+    layer(x)
+    best, spent = float("inf"), 0.0
+    while spent < 0.05:
+        start = time.perf_counter()
+        layer(x)
+        taken = time.perf_counter() - start
+        best, spent = min(best, taken), spent + taken
+    return round(best * 1e3, 4)
+
+
+def fastest(costs: Mapping[str, FormatCost]) -> str:
+    """The accurate format with the cheapest typical request."""
+    return min((name for name in costs if name in ACCURATE), key=lambda name: costs[name].request)
+
+
+def remembered(cache_dir: Path) -> dict[str, FormatCost]:
+    """The costs measured on this processor with this torch and these threads, now or earlier."""
+    path = cache_dir / "kernels.json"
+    machine = _machine()
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["machine"] == machine:
+            return {name: FormatCost(**cost) for name, cost in stored["costs"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass  # none yet, or of another version: measure
+    costs = measure()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = {name: asdict(cost) for name, cost in costs.items()}
+    path.write_text(json.dumps({"machine": machine, "costs": table}, indent=2), encoding="utf-8")
+    return costs
+
+
+def _machine() -> dict[str, str]:
+    return {
+        "processor": processor_name(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": str(torch.get_num_threads()),
+        "torch": torch.__version__,
+    }
+
+
+def processor_name() -> str:
+    """The processor as the system calls it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -1,0 +1,149 @@
+"""From a directory of safetensors to a model that decodes: device, number format, prompt format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from polydraft.completion.prompt import PromptFormat
+from polydraft.models.cache_dir import cache_root
+from polydraft.models.costs import available_formats, fastest, remembered
+from polydraft.models.errors import ModelError
+from polydraft.models.quantize import PACKERS, replace_linears
+from polydraft.models.spec import ModelSpec
+from polydraft.models.tokenizer import ModelTokenizer
+from polydraft.models.transformer import TransformerModel
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model in memory with all that a completer needs of it."""
+
+    name: str
+    model: TransformerModel
+    tokenizer: ModelTokenizer
+    prompt_format: PromptFormat
+    device: str
+    weights: str  # a key of `quantize.PACKERS`, or "bf16" / "f16" on an accelerator
+
+
+def load_model(
+    spec: ModelSpec,
+    directory: Path,
+    *,
+    device: str = AUTO,
+    weights: str = AUTO,
+    cache_dir: Path | None = None,
+) -> LoadedModel:
+    """Load `directory`. Raises `ModelError` if the files, the device or the format do not serve."""
+    device = choose_device(device)
+    tokenizer = ModelTokenizer.from_directory(directory)
+    if device == "cpu":
+        weights = _choose_weights(weights, cache_dir or cache_root())
+        module = _read(directory, torch.bfloat16)
+        with torch.inference_mode():
+            replace_linears(module, PACKERS[weights])
+            module.float()
+    else:
+        if weights != AUTO:
+            raise ModelError(
+                f"weights = {weights!r} is for the CPU; leave it at 'auto' on {device}."
+            )
+        dtype = torch.bfloat16 if device.startswith("cuda") else torch.float16
+        weights = "bf16" if dtype is torch.bfloat16 else "f16"
+        module = _read(directory, dtype).to(device)
+    model = TransformerModel(module, vocab_size=len(tokenizer))
+    return LoadedModel(spec.name, model, tokenizer, prompt_format(spec, tokenizer), device, weights)
+
+
+def choose_device(asked: str) -> str:
+    """`auto` is CUDA, then MPS, then the CPU. Raises `ModelError` if the device is not there."""
+    if asked == AUTO:
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=asked)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"The device {asked!r} cannot be used: {reason}. Set device to 'auto' or 'cpu', or see"
+            " `polydraft doctor`."
+        ) from None
+    return asked
+
+
+def prompt_format(spec: ModelSpec, tokenizer: ModelTokenizer) -> PromptFormat:
+    """The spec's prompt format in this tokenizer's ids.
+
+    Raises `ModelError` if the tokenizer lacks a token that the spec needs.
+    """
+
+    def required(token: str) -> int:
+        try:
+            return tokenizer.special(token)
+        except KeyError:
+            raise ModelError(
+                f"The tokenizer of {spec.name!r} has no token {token!r}, which its prompt format"
+                " needs. Correct its entry in your models.toml."
+            ) from None
+
+    fim, repo = spec.fim, spec.repo
+    if fim is not None and fim.broken:
+        fim = None
+    return PromptFormat(
+        prefix=required(fim.prefix) if fim else None,
+        suffix=required(fim.suffix) if fim else None,
+        middle=required(fim.middle) if fim else None,
+        bos=required(spec.bos_token) if spec.bos_token else None,
+        repo_name=required(repo.repo_name) if repo and repo.repo_name else None,
+        file_sep=required(repo.file_sep) if repo and repo.file_sep else None,
+        stops=frozenset(tokenizer.special(t) for t in spec.stop_tokens if t in tokenizer.specials),
+        path_comment=bool(repo and repo.path_comment),
+        repo_newline=bool(repo and repo.repo_name_end),
+        path_in_prefix=spec.family == "starcoder2",
+    )
+
+
+def _choose_weights(asked: str, cache_dir: Path) -> str:
+    if asked == AUTO:
+        return fastest(remembered(cache_dir))
+    if asked not in PACKERS:
+        raise ModelError(f"weights must be 'auto' or one of {', '.join(PACKERS)}, not {asked!r}.")
+    if asked not in available_formats():
+        raise ModelError(
+            f"The weight format {asked!r} does not run on this processor; use 'auto', or one of"
+            f" {', '.join(available_formats())}."
+        )
+    return asked
+
+
+def _read(directory: Path, dtype: torch.dtype) -> Any:
+    try:
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
+        return AutoModelForCausalLM.from_pretrained(
+            directory,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ModelError(
+            f"The model in {directory} cannot be loaded: {error}. If it is damaged, fetch it anew"
+            " with `polydraft models pull NAME --force`."
+        ) from error
+    except Exception as error:  # safetensors raises an error type of its own
+        if type(error).__module__.split(".")[0] != "safetensors":
+            raise
+        raise ModelError(
+            f"The weights in {directory} are damaged ({error}). Fetch them anew with"
+            " `polydraft models pull NAME --force`."
+        ) from error
