@@ -31,7 +31,7 @@ from polydraft.completion.types import Finish
 HORIZON = 12  # superposed steps: the mixture stays near-linear for about ten
 PLAUSIBLE = 0.7  # nats below the exact best token that a superposed token may lie
 FORK_FLOOR = 7.0  # nats: forks with less joint probability than e^-7 are not worth a row
-REFILLS = 2  # rounds of new forks after drafts turned out to read the same
+REFILLS = 4  # rounds of new forks after drafts turned out to read the same
 
 Key = Callable[[Sequence[int], Finish], str | None]
 

@@ -106,6 +106,7 @@ class Request:
     multiline: bool | None = None
     context: tuple[ContextChunk, ...] = ()
     budget: Budget = field(default_factory=Budget)
+    repository: str = ""  # its name, for models trained on whole repositories
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= 16:

@@ -13,7 +13,8 @@ from polydraft.completion.prompt import PromptFormat
 from polydraft.models.cache_dir import cache_root
 from polydraft.models.costs import available_formats, fastest, remembered
 from polydraft.models.errors import ModelError
-from polydraft.models.quantize import PACKERS, replace_linears
+from polydraft.models.prepared import use_int8
+from polydraft.models.quantize import PACKERS, pack_linear, replace_linears
 from polydraft.models.spec import ModelSpec
 from polydraft.models.tokenizer import ModelTokenizer
 from polydraft.models.transformer import TransformerModel
@@ -45,11 +46,10 @@ def load_model(
     device = choose_device(device)
     tokenizer = ModelTokenizer.from_directory(directory)
     if device == "cpu":
-        weights = _choose_weights(weights, cache_dir or cache_root())
+        cache_dir = cache_dir or cache_root()
+        weights = _choose_weights(weights, cache_dir)
         module = _read(directory, torch.bfloat16)
-        with torch.inference_mode():
-            replace_linears(module, PACKERS[weights])
-            module.float()
+        _pack(module, weights, directory, cache_dir)
     else:
         if weights != AUTO:
             raise ModelError(
@@ -122,6 +122,16 @@ def _choose_weights(asked: str, cache_dir: Path) -> str:
             f" {', '.join(available_formats())}."
         )
     return asked
+
+
+@torch.inference_mode()
+def _pack(module: Any, weights: str, directory: Path, cache_dir: Path) -> None:
+    """Linear layers in the format `weights`, all the rest in float32."""
+    if weights == "int8":
+        use_int8(module, directory, cache_dir)
+    else:
+        replace_linears(module, lambda _, linear: pack_linear(linear, weights))
+    module.float()
 
 
 def _read(directory: Path, dtype: torch.dtype) -> Any:

@@ -27,15 +27,17 @@ DENSE_ROWS = 16  # from so many rows on a weight-only kernel loses to a plain bf
 class Int8Linear(nn.Module):
     """y = x W^T + b with integer products; x [..., K] float32 -> [..., N] float32."""
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+    def __init__(
+        self,
+        levels: torch.Tensor,  # [N, K] int8
+        scale: torch.Tensor,  # [N] float32: weight = level * scale
+        bias: torch.Tensor | None,  # [N]
+    ) -> None:
         super().__init__()
-        top = _weight_levels()
-        weight = weight.float()
-        scale = weight.abs().amax(1).clamp_min(1e-12) / top  # [N]
-        levels = (weight / scale[:, None]).round().clamp_(-top, top).to(torch.int8)
+        assert levels.ndim == 2 and scale.shape == levels.shape[:1]
         self.packed = _prepack(levels, scale)
         self.bias = None if bias is None else bias.float()
-        self.in_features, self.out_features = weight.shape[1], weight.shape[0]
+        self.out_features, self.in_features = levels.shape
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         size = torch.linalg.vector_norm(x, torch.inf, -1, keepdim=True).clamp_min_(1e-12)
@@ -45,6 +47,14 @@ class Int8Linear(nn.Module):
         )
         result: torch.Tensor = y.mul_(size)
         return result if self.bias is None else result.add_(self.bias)
+
+
+def int8_levels(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """weight [N, K] -> levels [N, K] int8 and scale [N] float32, as `Int8Linear` wants them."""
+    top = int8_top_level()
+    weight = weight.float()
+    scale = weight.abs().amax(1).clamp_min(1e-12) / top
+    return (weight / scale[:, None]).round_().clamp_(-top, top).to(torch.int8), scale
 
 
 class WeightOnlyLinear(nn.Module):
@@ -115,25 +125,27 @@ Packer = Callable[[torch.Tensor, torch.Tensor | None], nn.Module]
 
 PACKERS: dict[str, Packer] = {
     "int4w": int4_weight_only,
-    "int8": Int8Linear,
+    "int8": lambda w, b: Int8Linear(*int8_levels(w), b),
     "int8w": int8_weight_only,
     "bf16": lambda w, b: CastLinear(w, b, torch.bfloat16),
     "f32": lambda w, b: CastLinear(w, b, torch.float32),
 }
 
 
-def replace_linears(root: nn.Module, pack: Packer) -> int:
-    """Replace every `nn.Linear` under `root` by its packed form; returns how many there were."""
-    count = 0
-    for module in list(root.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, nn.Linear):
-                setattr(module, name, pack(child.weight.detach(), _bias(child)))
-                count += 1
-    return count
+def replace_linears(root: nn.Module, pack: Callable[[str, nn.Linear], nn.Module]) -> int:
+    """Replace every `nn.Linear` under `root` by `pack(its full name, it)`; returns their number."""
+    linears = [(n, m) for n, m in root.named_modules() if isinstance(m, nn.Linear)]
+    for name, linear in linears:
+        root.set_submodule(name, pack(name, linear))
+    return len(linears)
 
 
-def _bias(linear: nn.Linear) -> torch.Tensor | None:
+def pack_linear(linear: nn.Linear, weights: str) -> nn.Module:
+    """The layer in the format `weights`, a key of `PACKERS`."""
+    return PACKERS[weights](linear.weight.detach(), bias_of(linear))
+
+
+def bias_of(linear: nn.Linear) -> torch.Tensor | None:
     return None if linear.bias is None else linear.bias.detach()
 
 
@@ -150,7 +162,7 @@ def _prepack(levels: torch.Tensor, scale: torch.Tensor) -> Any:
 
 
 @cache
-def _weight_levels() -> int:
+def int8_top_level() -> int:
     """The largest weight level at which this processor's int8 kernel is exact.
 
     Without VNNI the kernel adds pairs of products in int16: 255 * 127 * 2 overflows there, 255 *

@@ -6,11 +6,9 @@ from typing import Any
 
 import torch
 
-from polydraft.completion.protocols import Feed
+from polydraft.completion.protocols import Cache, Feed
 from polydraft.models import attention
 from polydraft.models.kv_cache import KVCache
-
-PREFILL_CHUNK = 256  # tokens: a cancelled request is noticed between chunks
 
 
 class TransformerModel:
@@ -46,8 +44,9 @@ class TransformerModel:
         return embedded
 
     @torch.inference_mode()
-    def forward(self, cache: KVCache, feed: Feed) -> torch.Tensor:
+    def forward(self, cache: Cache, feed: Feed) -> torch.Tensor:
         """Append M slots to the cache; returns logits [M - logits_from, V] in float32."""
+        assert isinstance(cache, KVCache)
         new = feed.positions.numel()
         embeddings = feed.embeddings
         if embeddings is None:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from polydraft.models.costs import available_formats
-from polydraft.models.quantize import PACKERS, replace_linears
+from polydraft.models.quantize import PACKERS, pack_linear, replace_linears
 
 # Relative error of y that the format's own rounding explains (random weights, no outliers).
 ERROR = {"f32": 1e-6, "bf16": 0.01, "int8": 0.03, "int8w": 0.02, "int4w": 0.12}
@@ -58,5 +58,5 @@ def test_a_row_of_zeros_stays_zero():
 
 def test_every_linear_of_a_module_is_replaced():
     module = nn.Sequential(nn.Linear(32, 16), nn.Sequential(nn.ReLU(), nn.Linear(16, 16)))
-    assert replace_linears(module, PACKERS["f32"]) == 2
+    assert replace_linears(module, lambda _, linear: pack_linear(linear, "f32")) == 2
     assert not any(isinstance(m, nn.Linear) for m in module.modules())

@@ -1,0 +1,133 @@
+"""Text in, drafts out: prompt, engine and text filters for one model (`protocols.Completer`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from polydraft.completion.drafting import Task
+from polydraft.completion.ends import TextEnds
+from polydraft.completion.engine import Engine
+from polydraft.completion.meter import Meter
+from polydraft.completion.postprocess import Finished, finish_text, visible_key
+from polydraft.completion.prompt import Prompt, PromptFormat, build_prompt
+from polydraft.completion.protocols import Tokenizer
+from polydraft.completion.rows import Ends, Row
+from polydraft.completion.syntax import needs_multiline
+from polydraft.completion.types import (
+    Budget,
+    CancelToken,
+    Completion,
+    Deadline,
+    Draft,
+    Finish,
+    OnDraft,
+    Request,
+    Stats,
+)
+from polydraft.completion.view import View, look
+
+SINGLE_LINE_TOKENS = 32  # a line longer than this is rarely worth waiting for
+
+
+class EngineCompleter:
+    """Implements `protocols.Completer`. Not thread-safe: it belongs to one worker thread."""
+
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, prompt_format: PromptFormat) -> None:
+        self._engine = engine
+        self._tokenizer = tokenizer
+        self._format = prompt_format
+
+    def complete(
+        self,
+        request: Request,
+        *,
+        cancel: CancelToken | None = None,
+        deadline: Deadline | None = None,
+        on_draft: OnDraft | None = None,
+    ) -> Completion:
+        started = time.perf_counter()
+        meter = Meter(cancel, deadline)
+        request, prompt = self._prompt(request)
+        multiline = needs_multiline(request)
+        new_tokens = request.budget.new_tokens
+        ends = Ends(
+            self._format.stops,
+            new_tokens if multiline else min(new_tokens, SINGLE_LINE_TOKENS),
+            TextEnds(self._tokenizer, request, multiline),
+        )
+        visible = _Visible(request, look(request, multiline), self._tokenizer)
+        first: list[float] = []
+
+        def announce(row: Row) -> None:
+            draft = visible.draft(row)
+            if first or draft is None:
+                return
+            first.append(time.perf_counter() - started)
+            if on_draft is not None:
+                on_draft(draft)
+
+        task = Task(request.k, ends, visible.key, announce)
+        outcome = self._engine.draft(prompt.ids, task, meter)
+        drafts = [draft for row in outcome.rows if (draft := visible.draft(row)) is not None]
+        total = time.perf_counter() - started
+        return Completion(
+            tuple(drafts),
+            Stats(
+                prompt_tokens=outcome.prompt_tokens,
+                recomputed_tokens=outcome.recomputed_tokens,
+                forward_passes=meter.passes,
+                first_draft_s=first[0] if first else total,
+                total_s=total,
+            ),
+        )
+
+    def prefill(self, request: Request, *, cancel: CancelToken | None = None) -> None:
+        """Bring the request's prompt into the KV cache; raises `Cancelled` like `complete`."""
+        _, prompt = self._prompt(request)
+        if prompt.ids:
+            self._engine.prefill(prompt.ids, Meter(cancel))
+
+    def _prompt(self, request: Request) -> tuple[Request, Prompt]:
+        """The request with a budget that the model's context holds, and its prompt."""
+        budget, limit = request.budget, self._engine.model.max_positions
+        # Rows of a draft tree lie in the same cache, so several drafts' tokens must fit as well.
+        new_tokens = min(budget.new_tokens, max(1, limit // (4 * (request.k + 2))))
+        room = limit - new_tokens * 2 * (request.k + 2)
+        fitting = Budget(max(16, min(budget.prompt_tokens, room)), new_tokens)
+        request = replace(request, budget=fitting)
+        return request, build_prompt(request, self._tokenizer, self._format)
+
+
+@dataclass(frozen=True, slots=True)
+class _Visible:
+    """What rows of token ids look like in the editor."""
+
+    request: Request
+    view: View
+    tokenizer: Tokenizer
+
+    def key(self, ids: Sequence[int], finish: Finish) -> str | None:
+        finished = self._finished(ids, finish)
+        return None if finished is None else visible_key(finished.text)
+
+    def draft(self, row: Row) -> Draft | None:
+        assert row.finish is not None
+        finished = self._finished(row.ids, row.finish)
+        if finished is None:
+            return None
+        return Draft(
+            text=finished.text,
+            replace=finished.replace,
+            mean_logprob=row.mean_logprob,
+            token_count=len(row.ids),
+            drafter=row.drafter,
+            finish=row.finish,
+            token_ids=tuple(row.ids),
+            token_logprobs=tuple(row.logprobs),
+        )
+
+    def _finished(self, ids: Sequence[int], finish: Finish) -> Finished | None:
+        text = self.tokenizer.decode(ids)
+        return finish_text(text, self.request, finish, view=self.view)

@@ -1,0 +1,176 @@
+"""What the text rules need to know about the place to complete, found once per request.
+
+The end rules and the filters ask the same few questions: what stands on the cursor's line, which
+brackets are still open, how the file is indented. `look` answers them from a bounded window, so
+that a document of megabytes costs what a small one does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from polydraft.completion.brackets import (
+    is_quote,
+    missing_closers,
+    open_closers,
+    scan,
+    stray_closers,
+)
+from polydraft.completion.types import Finish, Request
+
+WINDOW = 16_000  # code points looked at on either side of the cursor
+_TAIL = re.compile(r"[\s)\]}\"'`;,:]*")
+_OPENS = re.compile(r"(?:[{(\[]|=>|\bdo|\bthen|\belse)\s*$")
+_OPENS_PYTHON = re.compile(r"[{(\[:]\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The surroundings of the cursor. Lines are given without their line end."""
+
+    language: str
+    multiline: bool
+    finish: Finish  # why the draft ended
+    line_before: str
+    line_after: str
+    previous_lines: tuple[str, ...]  # the last three non-blank lines above, nearest last
+    next_line: str  # the first non-blank line below
+    inside: str  # what the cursor is in: see `polydraft.completion.brackets.Scan.inside`
+    quote_closed: bool  # a string that the cursor is in is closed further on
+    missing: tuple[str, ...]  # closers that the document lacks, innermost first
+    indent_unit: str  # one level of indentation in this file
+    newline: str  # "\n" or "\r\n"
+
+    @property
+    def on_blank_line(self) -> bool:
+        """Whether only white space stands before the cursor on its line."""
+        return not self.line_before or self.line_before.isspace()
+
+    @property
+    def tail(self) -> str:
+        """The rest of the line if it is nothing but closers and punctuation, else ""."""
+        return self.line_after if _TAIL.fullmatch(self.line_after) else ""
+
+    @property
+    def expected_width(self) -> int:
+        """Columns of indentation to expect on a line that follows the one above."""
+        above = self.previous_lines[-1] if self.previous_lines else ""
+        deeper = self.width(self.indent_unit) if opens_block(above, self.language) else 0
+        return self.width(above) + deeper
+
+    def width(self, line: str) -> int:
+        """Columns of white space that `line` begins with."""
+        tab = 4 if self.indent_unit == "\t" else len(self.indent_unit)
+        return len(leading(line).expandtabs(tab))
+
+    def first_lead(self, lead: str) -> str:
+        """The part of `lead`, the white space a draft begins with, that belongs at the cursor.
+
+        On a blank line the draft may count from column 0 or from the cursor. It counts from
+        column 0 if it repeats what stands there and would else be deeper than a line can be.
+        """
+        if not self.on_blank_line:
+            return "" if self.line_before[-1].isspace() and lead.strip(" ") == "" else lead
+        existing = self.line_before
+        if self.width(existing + lead) <= self.expected_width:
+            return lead
+        if existing and lead.startswith(existing):
+            return lead[len(existing) :]
+        return "" if self.width(lead) < self.width(self.indent_unit) else lead
+
+
+def leading(line: str) -> str:
+    """The white space that `line` begins with."""
+    return line[: len(line) - len(line.lstrip())]
+
+
+def opens_block(line: str, language: str) -> bool:
+    """Whether the next line is expected to be deeper than `line`, by its last characters."""
+    pattern = _OPENS_PYTHON if language == "python" else _OPENS
+    return pattern.search(line) is not None
+
+
+def to_unix(text: str) -> str:
+    """`text` with "\\n" for every line end."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def windows(request: Request, size: int = WINDOW) -> tuple[str, str]:
+    """At most `size` code points before and after the cursor, with "\\n" for line ends.
+
+    A cut is made at a line end where there is one.
+    """
+    before, after = request.prefix[-size:], request.suffix[:size]
+    if len(request.prefix) > size:
+        before = before[before.find("\n") + 1 :]
+    if len(request.suffix) > size:
+        end = after.rfind("\n")
+        after = after[:end] if end > 0 else after
+    if before.endswith("\r") and after.startswith("\n"):
+        before = before[:-1]  # a cursor inside of a line end stands before it
+    return to_unix(before), to_unix(after)
+
+
+def look(request: Request, multiline: bool, finish: Finish = Finish.STOP_TOKEN) -> View:
+    """Look around the cursor of `request`."""
+    before, after = windows(request)
+    above, _, line_before = before.rpartition("\n")
+    line_after, _, below = after.partition("\n")
+    previous = [line for line in above.rsplit("\n", 40) if line.strip()]
+    next_line = next((line for line in below.split("\n", 40)[:40] if line.strip()), "")
+    head = scan(before, request.language)
+    rest = scan(after, request.language, head.inside)
+    later = stray_closers(rest.events)
+    due = open_closers(head.events)[::-1]
+    if len(request.suffix) > WINDOW:  # closers of outer blocks stand beyond the window
+        later += [closer for closer in due if closer == "}"]
+    return View(
+        language=request.language,
+        multiline=multiline,
+        finish=finish,
+        line_before=line_before,
+        line_after=line_after,
+        previous_lines=tuple(previous[-3:]),
+        next_line=next_line,
+        inside=head.inside,
+        quote_closed=_is_closed(head.inside, line_after, rest.events),
+        missing=tuple(missing_closers(due, later)),
+        indent_unit=indent_unit(f"{before}x{after}"),  # so that a blank cursor line counts
+        newline="\r\n" if _uses_crlf(request) else "\n",
+    )
+
+
+def _is_closed(inside: str, line_after: str, events: tuple[tuple[int, str], ...]) -> bool:
+    if not is_quote(inside):
+        return False
+    if inside in {'"', "'"}:  # a later quote on the line is as likely to open another string
+        return line_after.startswith(inside)
+    return bool(events) and events[0][1] == inside
+
+
+def _uses_crlf(request: Request) -> bool:
+    near = request.prefix[-WINDOW:] + request.suffix[:WINDOW]
+    return near.count("\r\n") * 2 > near.count("\n")
+
+
+def indent_unit(text: str) -> str:
+    """One level of indentation in `text`: a tab or some spaces; four spaces if nothing tells."""
+    tabs = 0
+    steps: Counter[int] = Counter()
+    last = 0
+    for line in text.split("\n"):
+        if not line.strip():
+            continue
+        lead = leading(line)
+        if lead.startswith("\t"):
+            tabs += 1
+            continue
+        if 0 < len(lead) - last <= 8:
+            steps[len(lead) - last] += 1
+        last = len(lead)
+    steps.pop(1, None)  # the " *" of block comments
+    if tabs > sum(steps.values()):
+        return "\t"
+    return " " * (steps.most_common(1)[0][0] if steps else 4)

@@ -1,0 +1,51 @@
+"""Puts the parts together: a model's name becomes a completer, settings become a server.
+
+The one module that knows all parts; everything else gets what it needs handed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from polydraft.completion.completer import EngineCompleter
+from polydraft.completion.engine import Engine
+from polydraft.lsp_server.completers import OnProgress
+from polydraft.lsp_server.settings import ModelSettings
+from polydraft.models.load import LoadedModel, load_model
+from polydraft.models.registry import Registry, load_registry
+from polydraft.models.store import ensure_model, is_ready
+
+STAGES = {
+    "wait": "Waiting for another polydraft that fetches the same model",
+    "download": "Downloading {name}",
+    "verify": "Checking {name}",
+    "convert": "Converting {name} (once)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProvider:
+    """Implements `completers.CompleterProvider` over the registry and the cache."""
+
+    registry: Registry = field(default_factory=load_registry)
+
+    def is_ready(self, name: str) -> bool:
+        return is_ready(self.registry.get(name)) is not None
+
+    def load(self, model: ModelSettings, progress: OnProgress) -> EngineCompleter:
+        return completer_for(self.load_model(model.name, model.device, progress))
+
+    def load_model(self, name: str, device: str, progress: OnProgress) -> LoadedModel:
+        """Fetch, convert and load; raises `ModelError` with a text for the user."""
+        spec = self.registry.resolve(name)
+
+        def report(stage: str, done: int, total: int) -> None:
+            progress(STAGES[stage].format(name=name), done / total if total else None)
+
+        directory = ensure_model(spec, progress=report)
+        progress(f"Loading {name}", None)
+        return load_model(self.registry.recognise(spec, directory), directory, device=device)
+
+
+def completer_for(loaded: LoadedModel) -> EngineCompleter:
+    return EngineCompleter(Engine(loaded.model), loaded.tokenizer, loaded.prompt_format)

@@ -1,0 +1,84 @@
+"""int8 weights of a model, rounded once and kept, so that a warm load skips the rounding.
+
+    <cache>/prepared/KEY.safetensors    NAME.levels [N, K] int8 and NAME.scale [N] of each layer
+
+The key covers the model's directory, the size and time of its weight files and the levels that this
+processor's kernel can take, so a stale file is never read; a damaged one is made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from polydraft.models.quantize import (
+    Int8Linear,
+    bias_of,
+    int8_levels,
+    int8_top_level,
+    replace_linears,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def use_int8(module: nn.Module, directory: Path, cache_dir: Path) -> None:
+    """Replace the linear layers of `module`, which was read from `directory`, by int8 ones."""
+    path = cache_dir / "prepared" / f"{_key(directory)}.safetensors"
+    if path.is_file():
+        try:
+            _replace_from(module, path)
+            return
+        except (SafetensorError, OSError, KeyError) as error:
+            logger.warning("%s is damaged (%s); it is made anew", path, error)
+    made: dict[str, torch.Tensor] = {}
+
+    def pack(name: str, linear: nn.Linear) -> nn.Module:
+        levels, scale = int8_levels(linear.weight.detach())
+        made[f"{name}.levels"], made[f"{name}.scale"] = levels, scale
+        return Int8Linear(levels, scale, bias_of(linear))
+
+    replace_linears(module, pack)
+    _save(made, path)
+
+
+def _replace_from(module: nn.Module, path: Path) -> None:
+    with safe_open(path, framework="pt") as file:
+        names = {n for n, m in module.named_modules() if isinstance(m, nn.Linear)}
+        missing = {f"{n}.{part}" for n in names for part in ("levels", "scale")} - set(file.keys())
+        if missing:
+            raise KeyError(min(missing))
+        replace_linears(
+            module,
+            lambda name, linear: Int8Linear(
+                file.get_tensor(f"{name}.levels"), file.get_tensor(f"{name}.scale"), bias_of(linear)
+            ),
+        )
+
+
+def _save(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Write the file whole or not at all; without space the next load rounds again."""
+    partial = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, partial)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        logger.warning("The rounded weights could not be kept in %s: %s", path, error)
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def _key(directory: Path) -> str:
+    files = sorted(directory.glob("*.safetensors"))
+    facts = [str(directory.resolve()), str(int8_top_level())]
+    facts += [f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files]
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:24]
