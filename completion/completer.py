@@ -50,6 +50,8 @@ class EngineCompleter:
         started = time.perf_counter()
         meter = Meter(cancel, deadline)
         request, prompt = self._prompt(request)
+        if not prompt.ids:  # an empty document and a format that has no tokens of its own
+            return Completion(())
         multiline = needs_multiline(request)
         new_tokens = request.budget.new_tokens
         ends = Ends(

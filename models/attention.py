@@ -19,7 +19,7 @@ def grouped_attention(
     query: torch.Tensor,  # [1, H, M, D]
     key: torch.Tensor,  # [1, G, L, D] with G key heads, H a multiple of G
     value: torch.Tensor,  # [1, G, L, D]
-    attention_mask: torch.Tensor | None,  # [1, 1, H / G * M, L] bool, as `group_mask` makes it
+    attention_mask: torch.Tensor | None,  # [1, 1, H / G * M, L], as `group_mask` makes it
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
@@ -33,9 +33,13 @@ def grouped_attention(
     return out.reshape(batch, heads, new, size).transpose(1, 2), None
 
 
-def group_mask(visible: torch.Tensor, queries_per_key: int) -> torch.Tensor:
-    """visible [M, L] bool -> [1, 1, queries_per_key * M, L], a row for each row of a group."""
-    return visible.repeat(queries_per_key, 1)[None, None]
+def group_mask(visible: torch.Tensor, queries_per_key: int, dtype: torch.dtype) -> torch.Tensor:
+    """visible [M, L] bool -> additive mask [1, 1, queries_per_key * M, L], in the rows' order.
+
+    Additive, since a boolean one would be converted again in every layer.
+    """
+    mask = torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, -torch.inf)
+    return mask.repeat(queries_per_key, 1)[None, None]
 
 
 def register() -> None:

@@ -30,6 +30,7 @@ class TransformerModel:
         self._queries_per_key = config.num_attention_heads // config.num_key_value_heads
         self._windows = _windows(config)
         self.device: torch.device = self._embedding.weight.device
+        self._dtype: torch.dtype = self._embedding.weight.dtype
         self.vocab_size = min(vocab_size or config.vocab_size, config.vocab_size)
         self.max_positions: int = config.max_position_embeddings
         self._max_slots = max_slots or self.max_positions
@@ -78,7 +79,8 @@ class TransformerModel:
             if window is not None:
                 slots = torch.cat([cache.positions, feed.positions])
                 seen = visible & (feed.positions[:, None] - slots[None] < window)
-            masks[kind] = attention.group_mask(seen, self._queries_per_key).to(self.device)
+            mask = attention.group_mask(seen, self._queries_per_key, self._dtype)
+            masks[kind] = mask.to(self.device)
         return masks.get("", masks)
 
 

@@ -1,0 +1,93 @@
+"""Next-token accuracy of each weight format against real code, and agreement with full precision.
+
+Text: Python sources of the pinned packages in this environment. Windows of 512 tokens; the first
+128 are context only. The reference computes in float32 on the checkpoint's bf16 weights.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.harness import Row, arguments, report
+from polydraft.completion.protocols import Feed
+from polydraft.models import quantize
+from polydraft.models.costs import available_formats
+from polydraft.models.load import load_model
+from polydraft.models.registry import DEFAULT_SMALL, load_registry
+from polydraft.models.store import ensure_model
+from polydraft.models.tokenizer import ModelTokenizer
+from polydraft.models.transformer import TransformerModel
+
+PACKAGES = ("pygls", "rich", "typer", "websockets", "huggingface_hub", "hypothesis", "filelock")
+WINDOW, CONTEXT, TOKENS = 512, 128, 20_000
+
+
+def windows(tokenizer: ModelTokenizer, tokens: int) -> list[list[int]]:
+    """Enough windows for `tokens` predictions, one a file, from shuffled files (fixed seed)."""
+    import pygls
+
+    site = Path(pygls.__file__).parent.parent
+    files = [f for package in PACKAGES for f in sorted((site / package).rglob("*.py"))]
+    random.Random(0).shuffle(files)
+    found = []
+    for file in files:
+        ids = tokenizer.encode(file.read_text(encoding="utf-8"))
+        if len(ids) > WINDOW:
+            found.append(ids[: WINDOW + 1])
+        if len(found) * (WINDOW - CONTEXT) >= tokens:
+            return found
+    raise SystemExit("too little text in the environment")
+
+
+def predictions(model: TransformerModel, texts: list[list[int]]) -> tuple[torch.Tensor, float]:
+    """-> the top-1 token at each place [n], and the mean log-probability of the true one."""
+    best, total = [], 0.0
+    for ids in texts:
+        logits = model.forward(
+            model.new_cache(),
+            Feed(None, torch.tensor(ids[:-1]), torch.arange(WINDOW), None, CONTEXT),
+        )
+        truth = torch.tensor(ids[CONTEXT + 1 :])
+        best.append(logits.argmax(-1))
+        total += float(torch.log_softmax(logits, -1).gather(1, truth[:, None]).sum())
+    top = torch.cat(best)
+    return top, total / len(top)
+
+
+def main() -> None:
+    quick = arguments(__doc__ or "").quick
+    spec = load_registry().get(DEFAULT_SMALL)
+    directory = ensure_model(spec)
+    quantize.DENSE_ROWS = 1 << 30  # weight-only formats: judge the packed weights, not the plain
+    texts = windows(ModelTokenizer.from_directory(directory), 1_500 if quick else TOKENS)
+    truth = torch.tensor([token for ids in texts for token in ids[CONTEXT + 1 :]])
+    formats = ["f32", "int8"] if quick else ["f32", "int8", "int8w", "int4w"]
+    rows = [Row("predictions", len(truth), "tokens")]
+    reference: torch.Tensor | None = None
+    for name in formats:
+        if name not in available_formats():
+            continue
+        loaded = load_model(spec, directory, device="cpu", weights=name)
+        start = time.perf_counter()
+        top, logprob = predictions(loaded.model, texts)
+        print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
+        if reference is None:
+            reference = top
+        accuracy = 100 * float((top == truth).float().mean())
+        base = 100 * float((reference == truth).float().mean())
+        rows += [
+            Row(f"{name} top-1 accuracy", accuracy, "%"),
+            Row(f"{name} lost against f32", base - accuracy, "points", "<= 0.5"),
+            Row(f"{name} agreement with f32", 100 * float((top == reference).float().mean()), "%"),
+            Row(f"{name} mean log-probability of the truth", logprob, "nats"),
+        ]
+        del loaded
+    report("accuracy", rows, quick)
+
+
+if __name__ == "__main__":
+    main()

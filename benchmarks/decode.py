@@ -1,0 +1,152 @@
+"""What k = 3 drafts cost: our methods against one greedy draft, and against transformers.
+
+Same model, prompt, number of drafts and draft length for all; the prompt is in the cache (that is
+how a keystroke finds it) unless a row says otherwise. Stops are off, so that lengths are equal.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from benchmarks.harness import Row, arguments, interleaved, median_ratio, report
+from polydraft.completion.drafting import Task
+from polydraft.completion.engine import Engine, Method
+from polydraft.completion.meter import Meter
+from polydraft.completion.prompt import build_prompt
+from polydraft.completion.rows import Ends
+from polydraft.completion.types import Budget, Request
+from polydraft.models.load import LoadedModel, load_model
+from polydraft.models.registry import DEFAULT_SMALL, load_registry
+from polydraft.models.store import ensure_model
+
+PROMPT, LENGTH, K = 512, 24, 3
+
+
+def prompts(loaded: LoadedModel, count: int) -> list[list[int]]:
+    """Fill-in-the-middle prompts of about `PROMPT` tokens from this repository's own files."""
+    found = []
+    for path in sorted((Path(__file__).parent.parent / "completion").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines(keepends=True)
+        if len(lines) < 60:
+            continue
+        at = len(lines) * 2 // 3
+        line = lines[at]
+        cut = len("".join(lines[:at])) + len(line) // 2
+        request = Request(text[:cut], text[cut:], path.name, "python", budget=Budget(PROMPT))
+        found.append(list(build_prompt(request, loaded.tokenizer, loaded.prompt_format).ids))
+    return found[:count]
+
+
+def drafter(loaded: LoadedModel, method: Method, k: int) -> Callable[[list[int], bool], Meter]:
+    """A function that drafts k x LENGTH tokens; a cold call does not know the prompt yet."""
+    warm = Engine(loaded.model, method)
+    task = Task(k, Ends(frozenset(), LENGTH), lambda ids, finish: str(ids), lambda row: None)
+
+    def draft(prompt: list[int], cold: bool = False) -> Meter:
+        meter = Meter()
+        engine = Engine(loaded.model, method) if cold else warm
+        rows = engine.draft(prompt, task, meter).rows
+        assert len(rows) == k and all(len(row.ids) == LENGTH for row in rows)
+        return meter
+
+    return draft
+
+
+def generate(directory: Path, dtype: torch.dtype) -> Callable[[list[int]], object]:
+    """transformers' own generate: K sampled sequences in one batch."""
+    module = AutoModelForCausalLM.from_pretrained(directory, dtype=dtype, use_safetensors=True)
+
+    def run(prompt: list[int]) -> object:
+        ids = torch.tensor([prompt])
+        return module.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            num_return_sequences=K,
+            do_sample=True,
+            min_new_tokens=LENGTH,
+            max_new_tokens=LENGTH,
+            pad_token_id=0,
+        )
+
+    return run
+
+
+def main() -> None:
+    quick = arguments(__doc__ or "").quick
+    torch.manual_seed(0)
+    spec = load_registry().get(DEFAULT_SMALL)
+    directory = ensure_model(spec)
+    loaded = load_model(spec, directory)
+    texts = prompts(loaded, 2 if quick else 6)
+    repeats = 1 if quick else 3
+
+    one = drafter(loaded, Method.GREEDY, 1)
+    superposed = drafter(loaded, Method.SUPERPOSED, K)
+    forked = drafter(loaded, Method.FORKED, K)
+    warm: dict[str, list[float]] = {}
+    for prompt in texts:
+        runs = {
+            "one": lambda p=prompt: one(p),
+            "superposed": lambda p=prompt: superposed(p),
+            "forked": lambda p=prompt: forked(p),
+        }
+        for name, times in interleaved(runs, repeats).items():
+            warm.setdefault(name, []).extend(times)
+    passes = statistics.mean(superposed(prompt).passes for prompt in texts)
+
+    cold: dict[str, list[float]] = {}
+    for prompt in texts[: 1 if quick else 3]:
+        runs = {
+            "one": lambda p=prompt: one(p, True),
+            "superposed": lambda p=prompt: superposed(p, True),
+        }
+        for name, times in interleaved(runs, 1).items():
+            cold.setdefault(name, []).extend(times)
+
+    ours = cold["superposed"]
+    rows = [
+        Row("one greedy draft, prompt cached", statistics.median(warm["one"]), "s"),
+        Row("3 drafts superposed, prompt cached", statistics.median(warm["superposed"]), "s"),
+        Row("forward passes for the 3 drafts (one draft: 24)", passes, "passes"),
+        Row(
+            "3 superposed / 1 greedy, prompt cached",
+            median_ratio(warm["superposed"], warm["one"]),
+            "x",
+            "<= 1.8",
+        ),
+        Row(
+            "3 forked (no superposition) / 1 greedy, prompt cached",
+            median_ratio(warm["forked"], warm["one"]),
+            "x",
+        ),
+        Row("3 superposed / 1 greedy, prompt new", median_ratio(ours, cold["one"]), "x"),
+    ]
+    formats = [("bf16", torch.bfloat16, ">= 2.0"), ("f32", torch.float32, "")]
+    for name, dtype, target in formats[: 1 if quick else 2]:
+        theirs_of = generate(directory, dtype)
+        theirs = []
+        for prompt in texts[: len(ours)]:
+            theirs += interleaved({"t": lambda p=prompt, run=theirs_of: run(p)}, 1)["t"]
+        rows.append(
+            Row(f"transformers generate, 3 sequences, {name}", statistics.median(theirs), "s")
+        )
+        rows.append(
+            Row(
+                f"transformers generate {name} / 3 superposed, prompt new",
+                median_ratio(theirs, ours),
+                "x",
+                target,
+            )
+        )
+    print(f"model {spec.name}, weights {loaded.weights}, prompt {PROMPT}, {K} x {LENGTH} tokens")
+    report("decode", rows, quick)
+
+
+if __name__ == "__main__":
+    main()
