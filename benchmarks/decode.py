@@ -43,7 +43,7 @@ def prompts(loaded: LoadedModel, count: int) -> list[list[int]]:
     return found[:count]
 
 
-def drafter(loaded: LoadedModel, method: Method, k: int) -> Callable[[list[int], bool], Meter]:
+def drafter(loaded: LoadedModel, method: Method, k: int) -> Callable[..., Meter]:
     """A function that drafts k x LENGTH tokens; a cold call does not know the prompt yet."""
     warm = Engine(loaded.model, method)
     task = Task(k, Ends(frozenset(), LENGTH), lambda ids, finish: str(ids), lambda row: None)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from polydraft.completion.prompt import PromptFormat
@@ -17,7 +18,7 @@ from polydraft.models.prepared import use_int8
 from polydraft.models.quantize import PACKERS, pack_linear, replace_linears
 from polydraft.models.spec import ModelSpec
 from polydraft.models.tokenizer import ModelTokenizer
-from polydraft.models.transformer import TransformerModel
+from polydraft.models.transformer import TransformerModel, decoder_of
 
 AUTO = "auto"
 
@@ -48,8 +49,10 @@ def load_model(
     if device == "cpu":
         cache_dir = cache_dir or cache_root()
         weights = _choose_weights(weights, cache_dir)
-        module = _read(directory, torch.bfloat16)
-        _pack(module, weights, directory, cache_dir)
+        # Two bytes a weight are enough to round from; "f32" is for those who want all of them.
+        module = _read(directory, torch.float32 if weights == "f32" else torch.bfloat16)
+        embedding, decoder = module.get_input_embeddings(), decoder_of(module)
+        _pack(embedding, decoder, weights, directory, cache_dir)
     else:
         if weights != AUTO:
             raise ModelError(
@@ -58,7 +61,8 @@ def load_model(
         dtype = torch.bfloat16 if device.startswith("cuda") else torch.float16
         weights = "bf16" if dtype is torch.bfloat16 else "f16"
         module = _read(directory, dtype).to(device)
-    model = TransformerModel(module, vocab_size=len(tokenizer))
+        embedding, decoder = module.get_input_embeddings(), decoder_of(module)
+    model = TransformerModel(module.config, embedding, decoder, vocab_size=len(tokenizer))
     return LoadedModel(spec.name, model, tokenizer, prompt_format(spec, tokenizer), device, weights)
 
 
@@ -95,16 +99,18 @@ def prompt_format(spec: ModelSpec, tokenizer: ModelTokenizer) -> PromptFormat:
             ) from None
 
     fim, repo = spec.fim, spec.repo
+    bos = required(spec.bos_token) if spec.bos_token else None
+    stops = {tokenizer.special(t) for t in spec.stop_tokens if t in tokenizer.specials}
     if fim is not None and fim.broken:
         fim = None
     return PromptFormat(
         prefix=required(fim.prefix) if fim else None,
         suffix=required(fim.suffix) if fim else None,
         middle=required(fim.middle) if fim else None,
-        bos=required(spec.bos_token) if spec.bos_token else None,
+        bos=bos,
         repo_name=required(repo.repo_name) if repo and repo.repo_name else None,
         file_sep=required(repo.file_sep) if repo and repo.file_sep else None,
-        stops=frozenset(tokenizer.special(t) for t in spec.stop_tokens if t in tokenizer.specials),
+        stops=frozenset(stops if bos is None else stops | {bos}),
         path_comment=bool(repo and repo.path_comment),
         repo_newline=bool(repo and repo.repo_name_end),
         path_in_prefix=spec.family == "starcoder2",
@@ -124,14 +130,17 @@ def _choose_weights(asked: str, cache_dir: Path) -> str:
     return asked
 
 
-@torch.inference_mode()
-def _pack(module: Any, weights: str, directory: Path, cache_dir: Path) -> None:
+def _pack(
+    embedding: nn.Module, decoder: nn.Module, weights: str, directory: Path, cache_dir: Path
+) -> None:
     """Linear layers in the format `weights`, all the rest in float32."""
-    if weights == "int8":
-        use_int8(module, directory, cache_dir)
-    else:
-        replace_linears(module, lambda _, linear: pack_linear(linear, weights))
-    module.float()
+    with torch.inference_mode():
+        if weights == "int8":
+            use_int8(decoder, directory, cache_dir)
+        else:
+            replace_linears(decoder, lambda _, linear: pack_linear(linear, weights))
+        embedding.float()
+        decoder.float()
 
 
 def _read(directory: Path, dtype: torch.dtype) -> Any:

@@ -1,39 +1,57 @@
-"""Any transformers causal language model as polydraft's `Model`: one forward pass over a cache."""
+"""A causal language model as polydraft's `Model`: one forward pass over a cache with branches."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+from torch import nn
 
 from polydraft.completion.protocols import Cache, Feed
-from polydraft.models import attention
+from polydraft.models.attention import group_mask
 from polydraft.models.kv_cache import KVCache
+from polydraft.models.lean import LeanDecoder, supports
+from polydraft.models.plain import PlainDecoder
+
+
+def decoder_of(module: Any) -> nn.Module:
+    """The fastest forward pass that there is for a transformers `…ForCausalLM`."""
+    module.eval()
+    lean = supports(module.config.get_text_config())
+    return LeanDecoder(module) if lean else PlainDecoder(module)
 
 
 class TransformerModel:
-    """Wraps a transformers `…ForCausalLM`; logits beyond the tokenizer's ids are dropped.
+    """Turns feeds into masks and calls the decoder; logits beyond the tokenizer's ids are dropped.
 
     Some checkpoints pad the vocabulary (Qwen2.5: 151,936 or 152,064 rows for 151,665 ids), so
     `vocab_size` is what the tokenizer knows.
     """
 
     def __init__(
-        self, module: Any, vocab_size: int | None = None, max_slots: int | None = None
+        self,
+        config: Any,  # transformers' configuration
+        embedding: nn.Module,  # ids [...] -> [..., D]
+        decoder: nn.Module,  # a `LeanDecoder` or a `PlainDecoder`
+        vocab_size: int | None = None,
+        max_slots: int | None = None,
     ) -> None:
-        attention.register()
-        module.eval()
-        module.set_attn_implementation(attention.NAME)
-        config = module.config.get_text_config()
-        self._module = module
-        self._embedding = module.get_input_embeddings()
+        config = config.get_text_config()
+        self._embedding = embedding
+        self._decoder = decoder
         self._queries_per_key = config.num_attention_heads // config.num_key_value_heads
         self._windows = _windows(config)
-        self.device: torch.device = self._embedding.weight.device
-        self._dtype: torch.dtype = self._embedding.weight.dtype
+        weight = embedding.get_parameter("weight")
+        self.device, self._dtype = weight.device, weight.dtype
         self.vocab_size = min(vocab_size or config.vocab_size, config.vocab_size)
         self.max_positions: int = config.max_position_embeddings
         self._max_slots = max_slots or self.max_positions
+
+    @classmethod
+    def of(cls, module: Any, **limits: int | None) -> TransformerModel:
+        """Wrap a transformers `…ForCausalLM` as it is, with `vocab_size` and `max_slots`."""
+        embedding = module.get_input_embeddings()
+        return cls(module.config, embedding, decoder_of(module), **limits)
 
     def new_cache(self) -> KVCache:
         return KVCache(self._max_slots)
@@ -48,40 +66,37 @@ class TransformerModel:
     def forward(self, cache: Cache, feed: Feed) -> torch.Tensor:
         """Append M slots to the cache; returns logits [M - logits_from, V] in float32."""
         assert isinstance(cache, KVCache)
-        new = feed.positions.numel()
         embeddings = feed.embeddings
         if embeddings is None:
-            assert feed.ids is not None and feed.ids.shape == (new,)
+            assert feed.ids is not None
             embeddings = self.embed(feed.ids)
-        assert embeddings.shape[0] == new
-        output = self._module(
-            inputs_embeds=embeddings[None].to(self.device),
-            position_ids=feed.positions[None].to(self.device),
-            attention_mask=self._masks(cache, feed),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=new - feed.logits_from,
+        assert embeddings.shape[0] == feed.positions.numel()
+        logits: torch.Tensor = self._decoder(
+            embeddings.to(self.device),
+            feed.positions.to(self.device),
+            self._masks(cache, feed),
+            cache,
+            feed.logits_from,
         )
         cache.advance(feed.positions)
-        logits: torch.Tensor = output.logits[0, :, : self.vocab_size].float()
-        return logits
+        return logits[:, : self.vocab_size].float().cpu()
 
-    def _masks(self, cache: KVCache, feed: Feed) -> torch.Tensor | dict[str, torch.Tensor]:
-        """The attention mask [1, 1, rows, L + M], or one for each kind of layer that there is."""
+    def _masks(self, cache: KVCache, feed: Feed) -> dict[str, torch.Tensor | None]:
+        """Kind of layer -> additive attention mask [1, 1, rows, L + M]."""
         new, length = feed.positions.numel(), cache.length
         visible = feed.visible
         if visible is None:
             visible = torch.ones(new, length + new, dtype=torch.bool).tril_(length)
         assert visible.shape == (new, length + new)
-        masks = {}
+        masks: dict[str, torch.Tensor | None] = {}
         for kind, window in self._windows.items():
             seen = visible
             if window is not None:
                 slots = torch.cat([cache.positions, feed.positions])
                 seen = visible & (feed.positions[:, None] - slots[None] < window)
-            mask = attention.group_mask(seen, self._queries_per_key, self._dtype)
+            mask = group_mask(seen, self._queries_per_key, self._dtype)
             masks[kind] = mask.to(self.device)
-        return masks.get("", masks)
+        return masks
 
 
 def _windows(config: Any) -> dict[str, int | None]:

@@ -50,7 +50,7 @@ def pair(config: PretrainedConfig) -> tuple[torch.nn.Module, TransformerModel]:
     plain = AutoModelForCausalLM.from_config(copy.deepcopy(config)).eval()
     ours = AutoModelForCausalLM.from_config(copy.deepcopy(config))
     ours.load_state_dict(plain.state_dict())
-    return plain, TransformerModel(ours)
+    return plain, TransformerModel.of(ours)
 
 
 @torch.inference_mode()
@@ -151,12 +151,12 @@ def test_draft_scores_equal_a_full_forward(models):
 
 def test_padding_rows_of_the_vocabulary_are_dropped():
     plain, _ = pair(CONFIGS["qwen2"])
-    ours = TransformerModel(plain, vocab_size=90)
+    ours = TransformerModel.of(plain, vocab_size=90)
     assert prefill(ours, IDS[:4])[1].shape == (4, 90)
 
 
 def test_the_cache_refuses_more_than_it_may_hold():
     plain, _ = pair(CONFIGS["qwen2"])
-    ours = TransformerModel(plain, max_slots=16)
+    ours = TransformerModel.of(plain, max_slots=16)
     with pytest.raises(ValueError, match="at most 16"):
         prefill(ours, IDS[:17])

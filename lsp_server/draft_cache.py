@@ -1,0 +1,141 @@
+"""Drafts that are still right after some typing: answers that cost no model call.
+
+An entry holds the text around the cursor for which its drafts were made. A later request is
+answered from it when what was typed since is how some of its drafts begin, and when accepting what
+remains of such a draft would give the very document that the draft stood for:
+
+    made at    f|         suffix ""     draft "(a, b):"    document "f(a, b):"
+    typed "("  f(|)       suffix ")"    the editor closed the bracket
+    answer     "a, b):", replacing the ")"                 document "f(a, b):"
+
+All drafts that match are returned, so the others stay alive while one is typed through.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from polydraft.completion.types import Draft
+
+_CLOSERS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'", "`": "`"}
+_LONGEST_AUTO_CLOSE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    prefix: str
+    suffix: str
+    k: int
+    drafts: tuple[Draft, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.prefix) + len(self.suffix)
+
+
+class DraftCache:
+    """The latest entries of one client; the least recently used go first.
+
+    `entries` bounds how many places are held and `characters` the text kept with them.
+    """
+
+    def __init__(self, entries: int = 128, characters: int = 16_000_000) -> None:
+        self._most_entries = entries
+        self._most_characters = characters
+        self._entries: OrderedDict[tuple[str, str, str], _Entry] = OrderedDict()
+        self._characters = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def store(self, path: str, prefix: str, suffix: str, k: int, drafts: Sequence[Draft]) -> None:
+        """Keep the drafts made at a place for a request of `k`; no drafts, no entry."""
+        self._drop((path, prefix, suffix))
+        if not drafts:
+            return
+        entry = _Entry(prefix, suffix, k, tuple(drafts))
+        self._entries[path, prefix, suffix] = entry
+        self._characters += entry.size
+        while len(self._entries) > self._most_entries or (
+            self._characters > self._most_characters and len(self._entries) > 1
+        ):
+            self._drop(next(iter(self._entries)))
+
+    def lookup(self, path: str, prefix: str, suffix: str, k: int) -> tuple[Draft, ...]:
+        """Up to `k` drafts that still hold at this place, cut to what is not typed yet.
+
+        Those made nearest to it come first. Entries made for fewer than `k` drafts are passed
+        over, since a model could give more.
+        """
+        usable = [
+            (key, entry)
+            for key, entry in self._entries.items()
+            if key[0] == path and entry.k >= k and prefix.startswith(entry.prefix)
+        ]
+        usable.sort(key=lambda item: len(item[1].prefix), reverse=True)
+        found: dict[tuple[str, int], Draft] = {}
+        for key, entry in usable:
+            before = len(found)
+            for draft in _matching(entry, prefix[len(entry.prefix) :], suffix):
+                found.setdefault((draft.text, draft.replace), draft)
+            if len(found) > before:
+                self._entries.move_to_end(key)
+        return tuple(found.values())[:k]
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self._characters = 0
+
+    def _drop(self, key: tuple[str, str, str]) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._characters -= entry.size
+
+
+def _matching(entry: _Entry, typed: str, suffix: str) -> Iterator[Draft]:
+    """The entry's drafts as they stand after `typed`, where the text behind is now `suffix`."""
+    for draft in entry.drafts:
+        if not draft.text.startswith(typed):
+            continue
+        rest = draft.text[len(typed) :]
+        replaced = _replace_now(entry.suffix, suffix, draft.replace, typed, rest)
+        # A rest that equals what it replaces would change nothing.
+        if replaced is not None and rest and rest != suffix[:replaced]:
+            yield replace(draft, text=rest, replace=replaced)
+
+
+def _replace_now(was: str, now: str, replaced: int, typed: str, rest: str) -> int | None:
+    """How much of the suffix `now` the rest of a draft replaces; None if it no longer fits.
+
+    The draft replaced the first `replaced` characters of the suffix `was`. Since then the user may
+    have typed over some of these, and the editor may have closed brackets that the user opened.
+    """
+    for typed_over in range(replaced + 1):
+        added = len(now) - (len(was) - typed_over)
+        if not 0 <= added <= _LONGEST_AUTO_CLOSE or now[added:] != was[typed_over:]:
+            continue
+        if added == 0 or _auto_closed(typed, now[:added], rest):
+            return replaced - typed_over + added
+    return None
+
+
+def _auto_closed(typed: str, added: str, rest: str) -> bool:
+    """Whether `added` closes what `typed` opened, and `rest` closes it itself."""
+    expected = "".join(reversed(_open_closers(typed)))
+    if not expected.startswith(added):
+        return False
+    characters = iter(rest)
+    return all(closer in characters for closer in added)
+
+
+def _open_closers(typed: str) -> list[str]:
+    """What would close the brackets and quotes that `typed` leaves open, outermost first."""
+    stack: list[str] = []
+    for character in typed:
+        if stack and character == stack[-1]:
+            stack.pop()
+        elif character in _CLOSERS:
+            stack.append(_CLOSERS[character])
+    return stack

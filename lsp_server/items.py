@@ -1,0 +1,118 @@
+"""Drafts as the items of the standard completion requests.
+
+A range begins where the identifier at the cursor begins: editors compare the text from there to
+the cursor with the item and drop what does not match. It ends behind what the draft replaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lsprotocol import types
+
+from polydraft.completion.types import Draft
+from polydraft.lsp_server.documents import Document, Encoding, position_at, word_before
+from polydraft.lsp_server.messages import ACCEPTED, OfferedDraft
+
+_LONGEST_LABEL = 80
+
+NamedDraft = tuple[str, Draft]
+
+
+def inline_items(
+    document: Document, offset: int, drafts: Sequence[NamedDraft], encoding: Encoding
+) -> list[types.InlineCompletionItem]:
+    items = []
+    for draft_id, draft in drafts:
+        word, replaced, range_ = _replacement(document, offset, draft, encoding)
+        text = word + draft.text
+        items.append(
+            types.InlineCompletionItem(
+                insert_text=text,
+                # Editors want the replaced text to be found, in order, in the filter text.
+                filter_text=None if _is_subsequence(replaced, draft.text) else text + replaced,
+                range=range_,
+                command=_accepted(draft_id),
+            )
+        )
+    return items
+
+
+def completion_items(
+    document: Document, offset: int, drafts: Sequence[NamedDraft], encoding: Encoding
+) -> list[types.CompletionItem]:
+    items = []
+    for index, (draft_id, draft) in enumerate(drafts):
+        word, _, range_ = _replacement(document, offset, draft, encoding)
+        text = word + draft.text
+        items.append(
+            types.CompletionItem(
+                label=_label(text),
+                kind=types.CompletionItemKind.Text,
+                detail="polydraft",
+                documentation=text if "\n" in text else None,
+                sort_text=f"{index:04d}",
+                filter_text=text,
+                preselect=False,
+                text_edit=types.TextEdit(range_, text),
+                insert_text_format=types.InsertTextFormat.PlainText,
+                insert_text_mode=types.InsertTextMode.AsIs,
+                command=_accepted(draft_id),
+            )
+        )
+    return items
+
+
+def offered(document: Document, offset: int, named: NamedDraft, encoding: Encoding) -> OfferedDraft:
+    """A draft with all that is known about it; its range begins at the cursor."""
+    draft_id, draft = named
+    return OfferedDraft(
+        id=draft_id,
+        text=draft.text,
+        range=types.Range(
+            position_at(document, offset, encoding),
+            position_at(document, _end(document, offset, draft), encoding),
+        ),
+        mean_logprob=draft.mean_logprob,
+        token_count=draft.token_count,
+        drafter=draft.drafter,
+        finish=draft.finish.value,
+    )
+
+
+def _replacement(
+    document: Document, offset: int, draft: Draft, encoding: Encoding
+) -> tuple[str, str, types.Range]:
+    """The identifier before the cursor, the text replaced behind it, and the range of both."""
+    line = position_at(document, offset, encoding).line
+    word = word_before(document.text[document.line_starts[line] : offset])
+    end = _end(document, offset, draft)
+    range_ = types.Range(
+        position_at(document, offset - len(word), encoding),
+        position_at(document, end, encoding),
+    )
+    return word, document.text[offset:end], range_
+
+
+def _end(document: Document, offset: int, draft: Draft) -> int:
+    """The end of what the draft replaces, which never reaches past the cursor's line."""
+    for end in range(offset, min(offset + draft.replace, len(document.text))):
+        if document.text[end] in "\r\n":
+            return end
+    return min(offset + draft.replace, len(document.text))
+
+
+def _accepted(draft_id: str) -> types.Command:
+    return types.Command(title="Draft accepted", command=ACCEPTED, arguments=[draft_id])
+
+
+def _label(text: str) -> str:
+    first, *more = text.strip().split("\n")
+    if len(first) > _LONGEST_LABEL:
+        return first[: _LONGEST_LABEL - 1] + "…"
+    return first + " …" if more else first
+
+
+def _is_subsequence(part: str, whole: str) -> bool:
+    characters = iter(whole)
+    return all(character in characters for character in part)

@@ -1,0 +1,147 @@
+"""The payloads of polydraft's own protocol messages, beside the standard ones.
+
+On the wire the names are in camelCase. Line endings in a draft's text are always LF.
+
+| message            | direction                 | payload                              |
+|--------------------|---------------------------|--------------------------------------|
+| `polydraft/status` | notification to client    | `Status`                             |
+| `polydraft/drafts` | request from client       | `DraftsParams`, answered by `Drafts` |
+| `polydraft/draft`  | notification to client    | `StreamedDraft`, if `stream` was set |
+| `polydraft/reload` | request from client       | none, answered by `Status`           |
+| `polydraft.accepted` | command, from an item   | one argument, the draft's id         |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum, StrEnum
+from typing import Any
+
+from lsprotocol import types
+
+STATUS = "polydraft/status"
+DRAFTS = "polydraft/drafts"
+DRAFT = "polydraft/draft"
+RELOAD = "polydraft/reload"
+ACCEPTED = "polydraft.accepted"
+
+
+class State(StrEnum):
+    LOADING = "loading"  # the model is being fetched, converted or loaded
+    READY = "ready"
+    ERROR = "error"  # `message` says what is wrong and what to do
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the server can do now; `progress` runs from 0 to 1, None where it is not known."""
+
+    state: State
+    message: str
+    model: str
+    progress: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DraftsParams:
+    """A place to complete; `k` drafts are wanted (None: as many as the settings say).
+
+    `automatic` tells that typing caused the request, so that the settings may refuse it.
+    """
+
+    uri: str
+    position: types.Position
+    k: int | None = None
+    automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedDraft:
+    """One draft: accepting it replaces `range`, which begins at the cursor, by `text`.
+
+    `id` names it in `polydraft.accepted`; `mean_logprob` is in nats per token.
+    """
+
+    id: str
+    text: str
+    range: types.Range
+    mean_logprob: float
+    token_count: int
+    drafter: str
+    finish: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStats:
+    """What an answer cost; times in milliseconds. All zero where it came from the cache."""
+
+    prompt_tokens: int
+    recomputed_tokens: int
+    forward_passes: int
+    first_draft_ms: float
+    total_ms: float
+    from_cache: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Drafts:
+    """Drafts for a document version (None: the document is not open), best first."""
+
+    version: int | None
+    drafts: tuple[OfferedDraft, ...]
+    stats: AnswerStats
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedDraft:
+    """The first finished draft of a request that is still being worked on."""
+
+    request_id: int | str | None
+    uri: str
+    version: int
+    draft: OfferedDraft
+
+
+def parse_drafts_params(raw: object) -> DraftsParams:
+    """Read the parameters of `polydraft/drafts`; ValueError says what is wrong."""
+    try:
+        assert isinstance(raw, Mapping)
+        uri = raw["textDocument"]["uri"]
+        line, character = raw["position"]["line"], raw["position"]["character"]
+        k, automatic = raw.get("k"), raw.get("automatic", False)
+    except (AssertionError, KeyError, TypeError):
+        raise ValueError(
+            f"{DRAFTS} needs textDocument.uri, position.line and position.character"
+        ) from None
+    if not isinstance(uri, str) or not _is_count(line) or not _is_count(character):
+        raise ValueError(f"{DRAFTS}: uri must be a string, line and character counts from 0")
+    if k is not None and not (_is_count(k) and 1 <= k <= 16):
+        raise ValueError(f"{DRAFTS}: k must be an integer from 1 to 16, not {k!r}")
+    if not isinstance(automatic, bool):
+        raise ValueError(f"{DRAFTS}: automatic must be true or false, not {automatic!r}")
+    return DraftsParams(uri, types.Position(line, character), k, automatic)
+
+
+def to_wire(value: Any) -> Any:
+    """A payload as JSON values, with the names in camelCase."""
+    if isinstance(value, types.Range):
+        return {"start": to_wire(value.start), "end": to_wire(value.end)}
+    if isinstance(value, types.Position):
+        return {"line": value.line, "character": value.character}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            _camel_case(item.name): to_wire(getattr(value, item.name)) for item in fields(value)
+        }
+    if isinstance(value, list | tuple):
+        return [to_wire(item) for item in value]
+    return value.value if isinstance(value, Enum) else value
+
+
+def _camel_case(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

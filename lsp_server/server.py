@@ -1,0 +1,299 @@
+"""The language server: messages in, a session's answers out; handlers only translate.
+
+Make one server for each connection with `create_server`; what connections share is in `Services`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+from lsprotocol import types
+from pygls.capabilities import get_capability
+from pygls.exceptions import JsonRpcInvalidParams
+from pygls.lsp.server import LanguageServer
+
+from polydraft.completion.types import Draft
+from polydraft.lsp_server import messages
+from polydraft.lsp_server.client_settings import (
+    IGNORE_FILES,
+    SECTION,
+    pull_settings,
+    register_watchers,
+)
+from polydraft.lsp_server.documents import (
+    Document,
+    Encoding,
+    changed,
+    key_of,
+    offset_at,
+    opened,
+    path_of,
+)
+from polydraft.lsp_server.items import completion_items, inline_items, offered
+from polydraft.lsp_server.progress import LoadingProgress
+from polydraft.lsp_server.protocol import (
+    PolydraftProtocol,
+    documents_at_arrival,
+    make_converter,
+)
+from polydraft.lsp_server.services import Services
+from polydraft.lsp_server.session import Answer, Ask, Session, Trigger
+from polydraft.lsp_server.settings import FILE_NAME
+
+logger = logging.getLogger(__name__)
+
+Place = tuple[Document, int]  # and an offset into it
+
+
+class PolydraftServer(LanguageServer):
+    """One client's connection."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(
+            "polydraft",
+            _version(),
+            types.TextDocumentSyncKind.Incremental,
+            protocol_cls=PolydraftProtocol,
+            converter_factory=make_converter,
+            max_workers=1,
+        )
+        self.left = threading.Event()  # set when the client said `exit` or is gone
+        self.exit_code: int | None = None  # as `exit` should end a process, once it came
+        self.session = Session(self, services)
+        self._loading: LoadingProgress | None = None
+
+    # --- a session's voice (see `polydraft.lsp_server.session.Client`) ---
+
+    def status(self, status: messages.Status) -> None:
+        if self.left.is_set():
+            return
+        self.protocol.notify(messages.STATUS, messages.to_wire(status))
+        if self._loading is not None:
+            self._loading.follow(status)
+
+    def show(self, message: str, kind: types.MessageType) -> None:
+        self.window_show_message(types.ShowMessageParams(kind, message))
+
+    # --- the connection ---
+
+    def leave(self, exit_code: int) -> None:
+        """The client has said goodbye: the connection's loop ends after this message."""
+        self.exit_code = exit_code
+        self.left.set()
+
+    def close(self) -> None:
+        """The connection has ended, in whichever way: free all that it held."""
+        self.left.set()
+        if self._loading is not None:
+            self._loading.stop()
+        self.session.close()
+        # Handlers at work and questions that the client will never answer.
+        for future in tuple(self.protocol._request_futures.values()):
+            future.cancel()
+        self.shutdown()  # type: ignore[no-untyped-call]
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Broken messages and failed handlers are for the log, not for a box on the screen."""
+        logger.error("%s: %s", getattr(source, "__name__", source), error)
+
+    # --- documents; the protocol calls these in the order of the messages ---
+
+    @property
+    def encoding(self) -> Encoding:
+        return self.workspace.position_encoding or types.PositionEncodingKind.Utf16
+
+    def did_open(self, params: types.DidOpenTextDocumentParams) -> None:
+        self.session.put(opened(params.text_document))
+
+    def did_change(self, params: types.DidChangeTextDocumentParams) -> None:
+        document = self.session.documents.get(key_of(params.text_document.uri))
+        if document is None:
+            logger.warning("a change of a document that is not open: %s", params.text_document.uri)
+            return
+        self.session.put(
+            changed(document, params.content_changes, params.text_document.version, self.encoding)
+        )
+
+    def did_close(self, params: types.DidCloseTextDocumentParams) -> None:
+        self.session.drop(key_of(params.text_document.uri))
+
+    # --- completion ---
+
+    def place(self, uri: str, position: types.Position) -> Place | None:
+        """The document that a request means, and the offset; None if there is no such place."""
+        document = documents_at_arrival().get(key_of(uri))
+        if document is None:
+            self.window_log_message(
+                types.LogMessageParams(
+                    types.MessageType.Warning,
+                    f"A completion was asked for a document that is not open: {uri}",
+                )
+            )
+            return None
+        offset = offset_at(document, position, self.encoding)
+        return None if offset is None else (document, offset)
+
+    async def answer(
+        self, uri: str, place: Place, trigger: Trigger, *, k: int | None = None
+    ) -> Answer:
+        """Ask the session; a draft that it streams names the document as the client does."""
+        document, offset = place
+        request_id = self.protocol.msg_id
+
+        def on_draft(draft_id: str, draft: Draft) -> None:
+            streamed = messages.StreamedDraft(
+                request_id,
+                uri,
+                document.version,
+                offered(document, offset, (draft_id, draft), self.encoding),
+            )
+            if not self.left.is_set():
+                self.protocol.notify(messages.DRAFT, messages.to_wire(streamed))
+
+        return await self.session.complete(Ask(document, offset, trigger, k, on_draft=on_draft))
+
+    # --- settings ---
+
+    def roots(self) -> list[Path]:
+        """The workspace folders that are on this machine, else the root that was given."""
+        uris = list(self.workspace.folders) or [self.workspace.root_uri]
+        return [path for uri in uris if uri and (path := path_of(uri)) is not None]
+
+    def can(self, capability: str) -> bool:
+        return bool(get_capability(self.client_capabilities, capability))
+
+    def show_progress(self) -> None:
+        if self.can("window.work_done_progress"):
+            self._loading = LoadingProgress(self.work_done_progress)
+
+
+def create_server(services: Services) -> PolydraftServer:
+    """A server for one connection."""
+    server = PolydraftServer(services)
+    feature = server.feature
+    feature(types.INITIALIZE)(_initialize)
+    feature(types.INITIALIZED)(_initialized)
+    feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_did_change_configuration)
+    feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(_did_change_watched_files)
+    feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(_did_change_workspace_folders)
+    feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(
+        _inline_completion
+    )
+    feature(messages.DRAFTS)(_drafts)
+    feature(messages.RELOAD)(_reload)
+    server.command(messages.ACCEPTED)(_accepted)
+    return server
+
+
+def _initialize(ls: PolydraftServer, params: types.InitializeParams) -> None:
+    # Who understands inline completion needs no second offer among the ordinary ones.
+    if not get_capability(params.capabilities, "text_document.inline_completion"):
+        options = types.CompletionOptions(trigger_characters=[".", "("])
+        ls.feature(types.TEXT_DOCUMENT_COMPLETION, options)(_completion)
+    ls.session.initialize(ls.roots(), params.initialization_options)
+
+
+async def _initialized(ls: PolydraftServer, _: types.InitializedParams) -> None:
+    ls.show_progress()
+    if ls.can("workspace.configuration"):
+        await pull_settings(ls)
+    ls.session.start()
+    await register_watchers(ls)
+
+
+async def _inline_completion(
+    ls: PolydraftServer, params: types.InlineCompletionParams
+) -> types.InlineCompletionList:
+    place = ls.place(params.text_document.uri, params.position)
+    if place is None:
+        return types.InlineCompletionList(items=[])
+    invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+    trigger = Trigger.INVOKED if invoked else Trigger.AUTOMATIC
+    answer = await ls.answer(params.text_document.uri, place, trigger)
+    return types.InlineCompletionList(items=inline_items(*place, answer.drafts, ls.encoding))
+
+
+async def _completion(ls: PolydraftServer, params: types.CompletionParams) -> types.CompletionList:
+    # Editors call it "invoked" when an identifier is typed, too: so the settings are obeyed.
+    place = ls.place(params.text_document.uri, params.position)
+    if place is None:
+        return types.CompletionList(is_incomplete=True, items=[])
+    answer = await ls.answer(params.text_document.uri, place, Trigger.AUTOMATIC)
+    items = completion_items(*place, answer.drafts, ls.encoding)
+    return types.CompletionList(is_incomplete=True, items=items)
+
+
+async def _drafts(ls: PolydraftServer, raw: object) -> Any:
+    try:
+        params = messages.parse_drafts_params(raw)
+    except ValueError as error:
+        raise JsonRpcInvalidParams(str(error)) from None
+    place = ls.place(params.uri, params.position)
+    document = documents_at_arrival().get(key_of(params.uri))
+    answer = Answer()
+    if place is not None:
+        trigger = Trigger.AUTOMATIC if params.automatic else Trigger.INVOKED
+        answer = await ls.answer(params.uri, place, trigger, k=params.k)
+    stats = answer.stats
+    drafts = messages.Drafts(
+        version=document.version if document else None,
+        drafts=tuple(offered(*place, named, ls.encoding) for named in answer.drafts)
+        if place
+        else (),
+        stats=messages.AnswerStats(
+            prompt_tokens=stats.prompt_tokens,
+            recomputed_tokens=stats.recomputed_tokens,
+            forward_passes=stats.forward_passes,
+            first_draft_ms=1000 * stats.first_draft_s,
+            total_ms=1000 * stats.total_s,
+            from_cache=answer.from_cache,
+        ),
+    )
+    return messages.to_wire(drafts)
+
+
+async def _reload(ls: PolydraftServer, _: object) -> Any:
+    return messages.to_wire(ls.session.reload())
+
+
+async def _did_change_configuration(
+    ls: PolydraftServer, params: types.DidChangeConfigurationParams
+) -> None:
+    if ls.can("workspace.configuration"):
+        await pull_settings(ls)
+    elif isinstance(params.settings, Mapping):
+        ls.session.configure(params.settings.get(SECTION))
+
+
+async def _did_change_watched_files(
+    ls: PolydraftServer, params: types.DidChangeWatchedFilesParams
+) -> None:
+    names = {unquote(change.uri).rsplit("/", 1)[-1] for change in params.changes}
+    if FILE_NAME in names:
+        ls.session.reread_settings()
+    if not names.isdisjoint(IGNORE_FILES):
+        ls.session.forget_drafts()
+
+
+async def _did_change_workspace_folders(
+    ls: PolydraftServer, _: types.DidChangeWorkspaceFoldersParams
+) -> None:
+    ls.session.set_roots(ls.roots())
+
+
+def _accepted(ls: PolydraftServer, *arguments: Any) -> None:
+    """The user took a draft; its id is the only argument."""
+    ls.session.accepted.extend(str(argument) for argument in arguments[:1])
+
+
+def _version() -> str:
+    try:
+        return version("polydraft")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,60 @@
+"""What all clients of a process share: the engine's thread, the models, the workspace's context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from polydraft.completion.types import ContextChunk, Request
+from polydraft.lsp_server.completers import CompleterPool, CompleterProvider
+from polydraft.lsp_server.documents import Document
+from polydraft.lsp_server.worker import Worker
+
+IsExcluded = Callable[[Path, Path | None], bool]
+"""(path, workspace folder or None): whether the file must stay out; on the engine's thread."""
+
+
+class Gather(Protocol):
+    """Chooses other text for the prompt; called on the engine's thread, once a request.
+
+    `document` is the one being completed (its path is never None here) and `request` what is asked
+    about it, still without context. `root` is the workspace folder that it lies in, `others` are
+    the other open files and `recent` the files closed of late, the latest used first. `previous`
+    is what was chosen for this document last. What is returned must come from no file that
+    `is_excluded` names; the `exclude` setting is applied outside.
+    """
+
+    def __call__(
+        self,
+        *,
+        request: Request,
+        document: Document,
+        root: Path | None,
+        others: Sequence[Document],
+        recent: Sequence[Path],
+        previous: tuple[ContextChunk, ...],
+    ) -> tuple[ContextChunk, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all sessions of a process share."""
+
+    worker: Worker
+    pool: CompleterPool
+    is_excluded: IsExcluded
+    gather: Gather
+
+    def close(self) -> None:
+        """Cancel all work and wait for the engine's thread."""
+        self.pool.close()
+        self.worker.close()
+
+
+def create_services(
+    provider: CompleterProvider, is_excluded: IsExcluded, gather: Gather
+) -> Services:
+    """Start the engine's thread; close what is returned when the last connection has ended."""
+    return Services(Worker(), CompleterPool(provider), is_excluded, gather)

@@ -1,0 +1,390 @@
+"""One client's state, and a request's way through it: nothing here knows the protocol's messages.
+
+A request goes: refused? → draft cache → model loaded? → anchor → the engine's thread (excluded?
+context, decoding) → draft cache → answer. All methods run on the event loop's thread; only what
+is handed to the worker runs on the engine's, and it works on snapshots.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from lsprotocol.types import MessageType
+
+from polydraft.completion.protocols import Completer
+from polydraft.completion.types import (
+    Cancelled,
+    CancelToken,
+    Completion,
+    ContextChunk,
+    Deadline,
+    Draft,
+    OnDraft,
+    Request,
+    Stats,
+)
+from polydraft.lsp_server.anchor import Anchor, fresh_anchor, next_anchor, reanchor_due
+from polydraft.lsp_server.documents import Document, with_line_feeds
+from polydraft.lsp_server.draft_cache import DraftCache
+from polydraft.lsp_server.messages import Status
+from polydraft.lsp_server.services import Services
+from polydraft.lsp_server.settings import Settings
+from polydraft.lsp_server.shared_model import SharedModel
+from polydraft.lsp_server.workspace_settings import WorkspaceSettings
+
+logger = logging.getLogger(__name__)
+
+_RECENT = 16
+
+
+class Client(Protocol):
+    """What a session tells its editor, always on the event loop's thread."""
+
+    def status(self, status: Status) -> None: ...
+
+    def show(self, message: str, kind: MessageType) -> None:
+        """Show the user a message."""
+
+
+class Trigger(Enum):
+    AUTOMATIC = "automatic"  # because of typing: obeys the settings
+    INVOKED = "invoked"  # the user asked for it: always tries
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A place to complete: `offset` into the document; `k` None means as the settings say."""
+
+    document: Document
+    offset: int
+    trigger: Trigger = Trigger.INVOKED
+    k: int | None = None
+    on_draft: Callable[[str, Draft], None] | None = None  # (id, draft), on the loop's thread
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The drafts for an `Ask`, each with an id, best first."""
+
+    drafts: tuple[tuple[str, Draft], ...] = ()
+    stats: Stats = Stats()
+    from_cache: bool = False
+
+
+class _Excluded(Exception):
+    pass
+
+
+class Session:
+    """The state of one client, from `start` to `close`."""
+
+    def __init__(self, client: Client, services: Services) -> None:
+        self.settings = WorkspaceSettings(services.pool.provider.is_ready)
+        self.documents: Mapping[str, Document] = {}  # by URI, the latest used last; never mutated
+        self.accepted: list[str] = []  # ids of accepted drafts
+        self._client = client
+        self._services = services
+        self._roots: tuple[Path, ...] = ()
+        self._cache = DraftCache()
+        self._anchors: dict[str, Anchor] = {}
+        self._last_chosen: dict[str, tuple[ContextChunk, ...]] = {}  # on the engine's thread
+        self._recent: tuple[Path, ...] = ()  # of closed documents, the latest first
+        self._newest: dict[str, int] = {}
+        self._serial = 0
+        self._told: set[tuple[str, str]] = set()
+        self._model = SharedModel(services.pool, client.status)
+        self._started = False
+        self._applied: Settings | None = None
+
+    # --- settings and the model ---
+
+    def initialize(self, roots: Sequence[Path], options: object) -> None:
+        """Take the workspace folders and the client's options; says what is wrong with them."""
+        self._roots = tuple(roots)
+        self._warn(self.settings.initialize(self._roots[0] if roots else None, options))
+
+    def start(self) -> None:
+        """Begin to load the model; settings that come later are applied as they come."""
+        self._started = True
+        self._apply_settings()
+
+    def set_roots(self, roots: Sequence[Path]) -> None:
+        self._roots = tuple(roots)
+
+    def configure(self, raw: object) -> None:
+        """Take the editor's settings."""
+        self._warn(self.settings.configure(raw))
+        self._apply_settings()
+
+    def reread_settings(self) -> None:
+        """Read the workspace's file again."""
+        self._warn(self.settings.reread())
+        self._apply_settings()
+
+    def forget_drafts(self) -> None:
+        """Drop all cached drafts, e.g. because other files are excluded now."""
+        self._cache.clear()
+
+    def reload(self) -> Status:
+        """Read the settings again and load the model again if that had failed."""
+        self.reread_settings()
+        if self._started and self._model.want(self.settings.current.model_settings):
+            self._anchors.clear()
+        return self._model.status
+
+    def _apply_settings(self) -> None:
+        settings = self.settings.current
+        if not self._started or settings == self._applied:
+            return
+        self._applied = settings
+        self._cache.clear()
+        if self._model.want(settings.model_settings):
+            self._anchors.clear()
+
+    # --- documents ---
+
+    def put(self, document: Document) -> None:
+        """A document was opened or changed."""
+        others = {uri: other for uri, other in self.documents.items() if uri != document.uri}
+        self.documents = {**others, document.uri: document}
+
+    def drop(self, uri: str) -> None:
+        """A document was closed: its requests end."""
+        closed = self.documents.get(uri)
+        if closed is not None and closed.path is not None:
+            others = (path for path in self._recent if path != closed.path)
+            self._recent = (closed.path, *others)[:_RECENT]
+        self.documents = {other: each for other, each in self.documents.items() if other != uri}
+        self._services.worker.cancel((self, uri))
+        self._anchors.pop(uri, None)
+        self._last_chosen.pop(uri, None)
+        self._newest.pop(uri, None)
+        self._told = {told for told in self._told if told[0] != uri}
+
+    def close(self) -> None:
+        """The client is gone: everything that it waited for ends."""
+        for uri in tuple(self.documents):
+            self.drop(uri)
+        self._model.release()
+
+    # --- requests ---
+
+    async def complete(self, ask: Ask) -> Answer:
+        """Answer a request; an older one for the same document is answered without drafts."""
+        self._serial += 1
+        serial, uri = self._serial, ask.document.uri
+        self._newest[uri] = serial
+        self._services.worker.cancel((self, uri))
+        self._warn(self.settings.poll())
+        self._apply_settings()
+        if uri not in self.documents or self._refused(ask):
+            return Answer()
+        await asyncio.sleep(0)  # of requests that arrived together, let the newest come forward
+        if self._newest.get(uri) != serial:
+            return Answer()
+        request = self._request(ask)
+        cached = self._cache.lookup(uri, request.prefix, request.suffix, request.k)
+        if cached:
+            return _answer(serial, cached, from_cache=True)
+        completer = self._model.completer
+        if completer is None:
+            self._model.remind()
+            return Answer()
+        completion = await self._compute(ask, request, completer, serial)
+        if completion is None:
+            return Answer()
+        drafts = completion.drafts[: request.k]
+        self._cache.store(uri, request.prefix, request.suffix, request.k, drafts)
+        return _answer(serial, drafts, stats=completion.stats)
+
+    def _request(self, ask: Ask) -> Request:
+        document, settings = ask.document, self.settings.current
+        root = self._root_of(document.path)
+        return Request(
+            prefix=with_line_feeds(document.text[: ask.offset]),
+            suffix=with_line_feeds(document.text[ask.offset :]),
+            path=_shown_path(document.path, root),
+            language=document.language,
+            k=settings.k if ask.k is None else ask.k,
+            multiline=settings.wants_multiline,
+            budget=settings.budget,
+        )
+
+    async def _compute(
+        self, ask: Ask, request: Request, completer: Completer, serial: int
+    ) -> Completion | None:
+        """Have the engine answer; None where it was overtaken, failed, or may not."""
+        uri = ask.document.uri
+        anchor, self._anchors[uri] = next_anchor(
+            self._anchors.get(uri), request.prefix, request.suffix
+        )
+        add_context = self._context_adder(ask.document)
+        deadline = Deadline.after(self.settings.current.deadline_ms / 1000)
+        on_draft = self._streaming(ask, serial)
+
+        def work(cancel: CancelToken) -> Completion:  # on the engine's thread
+            prompt = add_context(replace(request, anchor=anchor))
+            cancel.check()
+            return completer.complete(prompt, cancel=cancel, deadline=deadline, on_draft=on_draft)
+
+        try:
+            completion = await asyncio.wrap_future(self._services.worker.submit((self, uri), work))
+        except Cancelled:
+            return None
+        except _Excluded:
+            self._tell_once(
+                uri,
+                "excluded",
+                f"polydraft does not complete {_name(ask.document)}: it is excluded by "
+                ".gitignore, .polydraftignore, the exclude setting or the list of secret files.",
+                MessageType.Info,
+            )
+            return None
+        except Exception as error:
+            logger.warning("a completion failed", exc_info=error)
+            self._tell_once(
+                uri,
+                "failed",
+                f"polydraft could not complete {_name(ask.document)} "
+                f"({type(error).__name__}: {error}). The server goes on; if this happens again, "
+                "see its log.",
+                MessageType.Warning,
+            )
+            return None
+        self._reanchor_when_idle(uri, request, completer, add_context)
+        return completion
+
+    def _context_adder(self, document: Document) -> Callable[[Request], Request]:
+        """What adds other files' text to a request, on the engine's thread.
+
+        It raises `_Excluded` if the document itself must not enter a prompt.
+        """
+        path, root = document.path, self._root_of(document.path)
+        settings, services = self.settings.current, self._services
+        latest_first = reversed(list(self.documents.values()))
+        others = [other for other in latest_first if other.uri != document.uri]
+        recent, last_chosen = self._recent, self._last_chosen
+
+        def allowed(other: Path | None) -> bool:
+            return other is not None and not settings.excludes(other, root)
+
+        def add_context(request: Request) -> Request:
+            if path is None:
+                return request
+            if not allowed(path) or services.is_excluded(path, root):
+                raise _Excluded
+            chosen = services.gather(
+                request=request,
+                document=document,
+                root=root,
+                others=[other for other in others if allowed(other.path)],
+                recent=[other for other in recent if allowed(other)],
+                previous=last_chosen.get(document.uri, ()),
+            )
+            base = root or Path()
+            context = tuple(chunk for chunk in chosen if allowed(base / chunk.path))
+            last_chosen[document.uri] = context
+            return replace(request, context=context)
+
+        return add_context
+
+    def _streaming(self, ask: Ask, serial: int) -> OnDraft | None:
+        if ask.on_draft is None or not self.settings.stream:
+            return None
+        loop, deliver = asyncio.get_running_loop(), ask.on_draft
+
+        def on_loop(draft: Draft) -> None:
+            if self._newest.get(ask.document.uri) == serial:
+                deliver(f"{serial}.first", draft)
+
+        def on_draft(draft: Draft) -> None:
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(on_loop, draft)
+
+        return on_draft
+
+    def _reanchor_when_idle(
+        self,
+        uri: str,
+        request: Request,
+        completer: Completer,
+        add_context: Callable[[Request], Request],
+    ) -> None:
+        state = self._anchors.get(uri)
+        if state is None or not reanchor_due(state, request.prefix):
+            return
+        offset, fresh = fresh_anchor(request.prefix, request.suffix)
+        loop = asyncio.get_running_loop()
+
+        def moved() -> None:
+            if self._anchors.get(uri) is state:
+                self._anchors[uri] = fresh
+
+        def prefill(cancel: CancelToken) -> None:  # on the engine's thread
+            prompt = add_context(replace(request, anchor=offset))
+            # From its first token on the KV cache serves the new anchor, even if cut short.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(moved)
+            completer.prefill(prompt, cancel=cancel)
+
+        self._services.worker.when_idle((self, uri), prefill)
+
+    def _refused(self, ask: Ask) -> bool:
+        """Whether this request gets no drafts whatever the model would say."""
+        document, settings = ask.document, self.settings.current
+        if ask.trigger is Trigger.AUTOMATIC and (
+            not settings.automatic or document.language in settings.languages_off
+        ):
+            return True
+        if len(document.text) > settings.max_file_size:
+            self._tell_once(
+                document.uri,
+                "too large",
+                f"polydraft does not complete {_name(document)}: it has {len(document.text)} "
+                f"characters, and the setting max_file_size allows {settings.max_file_size}.",
+                MessageType.Info,
+            )
+            return True
+        return document.binary
+
+    def _root_of(self, path: Path | None) -> Path | None:
+        """The innermost workspace folder that holds the file."""
+        if path is None:
+            return None
+        holding = [root for root in self._roots if path.is_relative_to(root)]
+        return max(holding, key=lambda root: len(root.parts), default=None)
+
+    def _tell_once(self, uri: str, reason: str, message: str, kind: MessageType) -> None:
+        """Tell the user one thing about a document once, until it is closed."""
+        if (uri, reason) not in self._told:
+            self._told.add((uri, reason))
+            self._client.show(message, kind)
+
+    def _warn(self, problems: Sequence[str]) -> None:
+        for problem in problems:
+            self._client.show(f"polydraft: {problem}", MessageType.Warning)
+
+
+def _answer(
+    serial: int, drafts: Sequence[Draft], *, stats: Stats | None = None, from_cache: bool = False
+) -> Answer:
+    named = tuple((f"{serial}.{index}", draft) for index, draft in enumerate(drafts))
+    return Answer(named, stats or Stats(), from_cache)
+
+
+def _name(document: Document) -> str:
+    return document.path.name if document.path else "this document"
+
+
+def _shown_path(path: Path | None, root: Path | None) -> str:
+    """How the prompt names the file: relative to its workspace folder."""
+    if path is None:
+        return ""
+    return path.relative_to(root).as_posix() if root is not None else path.name

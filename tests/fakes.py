@@ -1,0 +1,153 @@
+"""Stand-ins for the engine and the models, for tests of everything around them.
+
+They are deterministic, and tests control when they go on through events, not through time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from polydraft.completion.types import (
+    CancelToken,
+    Completion,
+    ContextChunk,
+    Deadline,
+    Draft,
+    Finish,
+    OnDraft,
+    Request,
+    Stats,
+)
+
+Write = Callable[[Request], Sequence[str | Draft]]
+STEP_S = 0.001  # how long a held fake "decodes" between two looks at its cancel token
+
+
+def draft(text: str, *, replace: int = 0) -> Draft:
+    return Draft(
+        text=text,
+        mean_logprob=-0.5,
+        token_count=max(1, len(text) // 4),
+        drafter="greedy",
+        finish=Finish.LINE,
+        replace=replace,
+    )
+
+
+def named_after_the_place(request: Request) -> list[str]:
+    """k drafts whose names tell exactly which text around the cursor they were made for."""
+    place = f"{request.prefix}|{request.suffix}".encode()
+    name = hashlib.sha256(place).hexdigest()[:8]
+    return [f"draft_{name}_{index}" for index in range(request.k)]
+
+
+@dataclass
+class FakeCompleter:
+    """A `Completer` that writes what `write` says, and waits while its gate is not set.
+
+    `steps` counts the steps that it has waited; it looks at its cancel token before each.
+    """
+
+    write: Write = named_after_the_place
+    gate: threading.Event = field(default_factory=threading.Event)
+    prefill_gate: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
+    requests: list[Request] = field(default_factory=list)
+    prefills: list[Request] = field(default_factory=list)
+    steps: int = 0
+    finished: int = 0
+    cancelled: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+        self.prefill_gate.set()
+
+    def complete(
+        self,
+        request: Request,
+        *,
+        cancel: CancelToken | None = None,
+        deadline: Deadline | None = None,
+        on_draft: OnDraft | None = None,
+    ) -> Completion:
+        self._record(self.requests, request)
+        if self.error is not None:
+            raise self.error
+        drafts = tuple(
+            each if isinstance(each, Draft) else draft(each) for each in self.write(request)
+        )
+        if on_draft is not None and drafts:
+            on_draft(drafts[0])
+        self._hold(self.gate, cancel, deadline)
+        with self.changed:
+            self.finished += 1
+            self.changed.notify_all()
+        return Completion(drafts, Stats(prompt_tokens=7, recomputed_tokens=2, forward_passes=3))
+
+    def prefill(self, request: Request, *, cancel: CancelToken | None = None) -> None:
+        self._record(self.prefills, request)
+        self._hold(self.prefill_gate, cancel, None)
+
+    def wait_for(self, condition: Callable[[FakeCompleter], bool]) -> None:
+        """Block until the fake has come to a state; AssertionError after ten seconds."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: condition(self), timeout=10)
+
+    def _record(self, where: list[Request], request: Request) -> None:
+        with self.changed:
+            where.append(request)
+            self.changed.notify_all()
+
+    def _hold(
+        self, gate: threading.Event, cancel: CancelToken | None, deadline: Deadline | None
+    ) -> None:
+        while not gate.is_set() and not (deadline is not None and deadline.expired):
+            if cancel is not None and cancel.cancelled:
+                with self.changed:
+                    self.cancelled += 1
+                    self.changed.notify_all()
+                cancel.check()
+            self.steps += 1
+            gate.wait(STEP_S)
+
+
+@dataclass
+class FakeProvider:
+    """A `CompleterProvider` that gives one completer, after the errors that it is to raise first.
+
+    Loading waits while `gate` is not set; `ready` are the models "in the cache".
+    """
+
+    completer: FakeCompleter = field(default_factory=FakeCompleter)
+    errors: list[Exception] = field(default_factory=list)
+    ready: set[str] = field(default_factory=set)
+    loads: list[object] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def load(self, model: object, progress: Callable[[str, float | None], None]) -> FakeCompleter:
+        self.loads.append(model)
+        progress("Fetching the weights", 0.5)
+        while not self.gate.wait(STEP_S):
+            progress("Fetching the weights", 0.5)  # raises when the process shuts down
+        if self.errors:
+            raise self.errors.pop(0)
+        return self.completer
+
+    def is_ready(self, name: str) -> bool:
+        return name in self.ready
+
+
+def nothing_excluded(path: Path, root: Path | None) -> bool:
+    return False
+
+
+def no_context(**_: object) -> tuple[ContextChunk, ...]:
+    return ()

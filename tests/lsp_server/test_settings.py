@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from polydraft.lsp_server.settings import (
+    RULES,
+    Settings,
+    merged,
+    parse,
+    read_file,
+    without_untrusted_model,
+)
+from polydraft.lsp_server.workspace_settings import WorkspaceSettings
+
+VALID = {
+    "model": "big",
+    "device": "cuda:1",
+    "k": 8,
+    "prompt_tokens": 64,
+    "new_tokens": 1,
+    "deadline_ms": 50,
+    "automatic": False,
+    "multiline": "never",
+    "languages_off": ["markdown"],
+    "exclude": ["/gen/", "*.min.js"],
+    "max_file_size": 10,
+}
+WRONG = {
+    "model": ["", 3],
+    "device": ["gpu", 1, "cuda:"],
+    "k": [0, 9, "3", True, 2.5],
+    "prompt_tokens": [1],
+    "new_tokens": [0],
+    "deadline_ms": [-1],
+    "automatic": ["yes", 1],
+    "multiline": [True, "sometimes", []],
+    "languages_off": ["python", [1]],
+    "exclude": [["!"], "x"],
+    "max_file_size": [0],
+}
+
+
+def never(_: str) -> bool:
+    return False
+
+
+def test_every_setting_can_be_set_and_has_wrong_values() -> None:
+    assert VALID.keys() == WRONG.keys() == RULES.keys()
+    parsed = parse(VALID, "here")
+    assert parsed.problems == ()
+    assert merged([parsed.values]) == Settings(
+        **{**VALID, "languages_off": ("markdown",), "exclude": ("/gen/", "*.min.js")}
+    )
+
+
+@pytest.mark.parametrize(("key", "value"), [(k, v) for k, all_ in WRONG.items() for v in all_])
+def test_a_wrong_value_is_named_with_what_is_expected_and_ignored(key: str, value: object) -> None:
+    parsed = parse({key: value}, "here")
+    assert parsed.values == {}
+    (problem,) = parsed.problems
+    assert problem.startswith(f'here: "{key}" must be {RULES[key].expects}, not ')
+
+
+def test_an_unknown_setting_is_named_with_its_nearest_neighbour() -> None:
+    (problem,) = parse({"modle": "x"}, "here").problems
+    assert problem == (
+        'here: unknown setting "modle". Did you mean "model", which takes the name of a model?'
+    )
+    (problem,) = parse({"zzz": 1}, "here").problems
+    assert problem.startswith('here: unknown setting "zzz". Known settings: automatic, ')
+
+
+def test_camel_case_is_the_same_setting_and_null_is_not_set() -> None:
+    assert parse({"newTokens": 5, "deadlineMs": 60}, "").values == {
+        "new_tokens": 5,
+        "deadline_ms": 60,
+    }
+    assert parse({"k": None, "trace": {"server": "off"}}, "").values == {}
+    assert parse(None, "").problems == ()
+    assert parse([1], "here").problems == ("here: expected a table of settings, not [1].",)
+
+
+def test_the_stronger_layer_wins_key_by_key() -> None:
+    assert merged([{"k": 1}, {"k": 2, "new_tokens": 9}]) == Settings(k=1, new_tokens=9)
+
+
+def test_a_broken_or_odd_file_is_a_problem_and_never_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "polydraft.toml"
+    assert read_file(file).problems == ()
+    for content, said in [
+        (b"k = ", "not valid TOML"),
+        (b"\xff", "not valid TOML"),
+        (b"#" * 70_000, "larger than 64 KiB"),
+        (b"a = " + b"[" * 20_000, "not valid TOML"),
+    ]:
+        file.write_bytes(content)
+        (problem,) = read_file(file).problems
+        assert problem.startswith("polydraft.toml: ") and said in problem
+    file.unlink()
+    os.mkfifo(file)  # reading it would block for ever
+    assert read_file(file).values == {}
+
+
+def test_exclude_patterns_are_relative_to_the_workspace() -> None:
+    settings, root = Settings(exclude=("/gen/", "*.min.js")), Path("/w")
+    assert settings.excludes(root / "gen" / "x.py", root)
+    assert settings.excludes(root / "a" / "b.min.js", root)
+    assert not settings.excludes(root / "src" / "gen" / "x.py", root)
+    assert settings.excludes(Path("/elsewhere/b.min.js"), root)
+    assert not Settings().excludes(root / "x", root)
+
+
+@pytest.mark.parametrize(
+    ("values", "ready", "kept"),
+    [
+        ({"model": "big", "k": 2}, {"big"}, {"model": "big", "k": 2}),
+        ({"model": "big", "k": 2}, set(), {"k": 2}),
+        ({"model": "./big"}, {"./big"}, {}),
+        ({"model": "org/big"}, {"org/big"}, {}),
+        ({"model": "..\\big"}, {"..\\big"}, {}),
+        ({"device": "cpu"}, {"small"}, {"device": "cpu"}),
+        ({"device": "cpu"}, set(), {}),
+    ],
+)
+def test_an_untrusted_file_may_only_choose_a_model_that_is_here(
+    values: dict[str, object], ready: set[str], kept: dict[str, object]
+) -> None:
+    base = Settings(model="small").model_settings
+    result = without_untrusted_model(parse(values, "polydraft.toml"), base, ready.__contains__)
+    assert result.values == kept
+    assert bool(result.problems) == (kept != values)
+    for problem in result.problems:
+        assert "not trusted" in problem
+
+
+def test_editor_over_options_over_file_over_defaults(tmp_path: Path) -> None:
+    (tmp_path / "polydraft.toml").write_text("k = 2\nnew_tokens = 2\ndeadline_ms = 200\n")
+    settings = WorkspaceSettings(never)
+    assert settings.initialize(tmp_path, {"k": 4, "new_tokens": 4}) == ()
+    assert settings.configure({"k": 5}) == ()
+    assert settings.current == Settings(k=5, new_tokens=4, deadline_ms=200)
+
+
+def test_trust_and_streaming_come_with_the_options_only() -> None:
+    settings = WorkspaceSettings(never)
+    (problem,) = settings.initialize(None, {"trusted": True, "stream": "yes"})
+    assert problem == 'initializationOptions: "stream" must be true or false.'
+    assert (settings.trusted, settings.stream) == (True, False)
+    (problem,) = WorkspaceSettings(never).configure({"trusted": True})
+    assert 'unknown setting "trusted"' in problem
+
+
+def test_a_trusted_workspace_may_name_any_model(tmp_path: Path) -> None:
+    (tmp_path / "polydraft.toml").write_text('model = "org/big"\n')
+    for trusted, model in [(True, "org/big"), (False, Settings().model)]:
+        settings = WorkspaceSettings(never)
+        settings.initialize(tmp_path, {"trusted": trusted})
+        assert settings.current.model == model
+
+
+def test_a_model_that_the_provider_has_never_heard_of_is_not_here(tmp_path: Path) -> None:
+    def unheard_of(name: str) -> bool:
+        raise KeyError(name)
+
+    (tmp_path / "polydraft.toml").write_text('model = "nonsense"\n')
+    (problem,) = WorkspaceSettings(unheard_of).initialize(tmp_path, None)
+    assert "not in the cache" in problem
+
+
+def test_a_changed_file_is_noticed_and_each_problem_told_once(tmp_path: Path) -> None:
+    settings = WorkspaceSettings(never)
+    settings.initialize(tmp_path, None)
+    assert settings.poll() == ()
+    file = tmp_path / "polydraft.toml"
+    file.write_text("k = 7\nfoo = 1\n")
+    (problem,) = settings.poll()
+    assert "foo" in problem
+    assert settings.current.k == 7
+    assert settings.configure({"k": 6}) == ()
+    file.unlink()
+    assert settings.poll() == ()
+    assert settings.current.k == 6
