@@ -10,7 +10,6 @@ from polydraft.completion.meter import Meter
 from polydraft.completion.protocols import Cache, Feed, Model
 
 CACHES = 3  # documents (or places in one) that a user moves between
-CHUNK = 256  # prompt tokens a pass; a cancelled request is noticed between passes
 
 
 class Held:
@@ -40,9 +39,9 @@ class PrefixCache:
         held.cache.crop(common)
         held.ids = list(ids[:common])
         logits = None
-        for start in range(common, len(ids), CHUNK):
+        for start in range(common, len(ids), self._model.prefill_chunk):
             meter.count_pass()
-            chunk = torch.tensor(ids[start : start + CHUNK])
+            chunk = torch.tensor(ids[start : start + self._model.prefill_chunk])
             logits = self._model.forward(
                 held.cache,
                 Feed(

@@ -48,6 +48,10 @@ class Model(Protocol):
     @property
     def max_positions(self) -> int: ...
 
+    @property
+    def prefill_chunk(self) -> int:
+        """Prompt tokens that one pass should take: a cancel is noticed between passes."""
+
     def new_cache(self) -> Cache: ...
 
     def embed(self, ids: torch.Tensor) -> torch.Tensor:

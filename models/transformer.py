@@ -45,6 +45,8 @@ class TransformerModel:
         self.device, self._dtype = weight.device, weight.dtype
         self.vocab_size = min(vocab_size or config.vocab_size, config.vocab_size)
         self.max_positions: int = config.max_position_embeddings
+        # On a CPU a pass takes as long as its tokens do, so small ones lose nothing.
+        self.prefill_chunk = 64 if self.device.type == "cpu" else 1024
         self._max_slots = max_slots or self.max_positions
 
     @classmethod

@@ -37,6 +37,7 @@ class ToyModel:
         generator = torch.Generator().manual_seed(seed)
         self.vocab_size = vocab_size
         self.max_positions = 512
+        self.prefill_chunk = 16
         self.table = torch.randn(vocab_size, width, generator=generator)
         self.head = 2 * torch.randn(width, vocab_size, generator=generator)
         self.passes = 0
