@@ -43,10 +43,10 @@ format: $(STAMP) ## format and fix what ruff can fix
 
 bench: bench-decode ## the main benchmark
 
-bench-decode: $(STAMP)
+bench-decode: $(STAMP) ## k drafts against one, and against transformers
 	@$(BIN)/python -m benchmarks.decode $(ARGS)
 
-bench-accuracy: $(STAMP)
+bench-accuracy: $(STAMP) ## next-token accuracy of the weight formats
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
 clean:

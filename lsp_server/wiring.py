@@ -6,13 +6,16 @@ The one module that knows all parts; everything else gets what it needs handed i
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from polydraft.completion.completer import EngineCompleter
 from polydraft.completion.engine import Engine
 from polydraft.lsp_server.completers import OnProgress
 from polydraft.lsp_server.settings import ModelSettings
 from polydraft.models.load import LoadedModel, load_model
+from polydraft.models.progress import Progress
 from polydraft.models.registry import Registry, load_registry
+from polydraft.models.spec import ModelSpec
 from polydraft.models.store import ensure_model, is_ready
 
 STAGES = {
@@ -37,14 +40,19 @@ class ModelProvider:
 
     def load_model(self, name: str, device: str, progress: OnProgress) -> LoadedModel:
         """Fetch, convert and load; raises `ModelError` with a text for the user."""
-        spec = self.registry.resolve(name)
 
         def report(stage: str, done: int, total: int) -> None:
             progress(STAGES[stage].format(name=name), done / total if total else None)
 
-        directory = ensure_model(spec, progress=report)
+        spec, directory = self.fetch(name, report)
         progress(f"Loading {name}", None)
-        return load_model(self.registry.recognise(spec, directory), directory, device=device)
+        return load_model(spec, directory, device=device)
+
+    def fetch(self, name: str, progress: Progress) -> tuple[ModelSpec, Path]:
+        """What `load_model` needs: the model's spec, complete, and its directory."""
+        spec = self.registry.resolve(name)
+        directory = ensure_model(spec, progress=progress)
+        return self.registry.recognise(spec, directory), directory
 
 
 def completer_for(loaded: LoadedModel) -> EngineCompleter:

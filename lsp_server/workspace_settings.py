@@ -13,6 +13,7 @@ from pathlib import Path
 
 from polydraft.lsp_server.settings import (
     FILE_NAME,
+    Layer,
     Parsed,
     Settings,
     merged,
@@ -34,6 +35,7 @@ class WorkspaceSettings:
         self.trusted = False
         self.stream = False
         self.watched = False  # the editor reports changes of the file
+        self.fixed: Layer = {}  # values that stand over all others, e.g. the command line's
         self._is_ready = is_ready
         self._file: Path | None = None
         self._signature: tuple[int, int, int] | None = None
@@ -79,7 +81,7 @@ class WorkspaceSettings:
         return self._merge()
 
     def _merge(self) -> tuple[str, ...]:
-        from_editor = [self._editor.values, self._options.values]
+        from_editor = [self.fixed, self._editor.values, self._options.values]
         from_file = self._from_file
         if not self.trusted:
             base = merged(from_editor).model_settings

@@ -1,0 +1,300 @@
+"""`polydraft doctor`: what completion would run on here, and what to do about each problem."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from polydraft.lsp_server.models_command import (
+    DAMAGED,
+    NOT_FETCHED,
+    ModelState,
+    has_fim,
+    size,
+    state_of,
+)
+from polydraft.lsp_server.one_shot import Options, RegistryLoader, open_workspace, root_of
+from polydraft.lsp_server.report import Json
+from polydraft.lsp_server.settings import FILE_NAME, Settings
+from polydraft.models.cache_dir import cache_root
+from polydraft.models.errors import ModelError
+from polydraft.models.registry import (
+    DEFAULT_LARGE,
+    DEFAULT_SMALL,
+    Registry,
+    load_registry,
+    user_registry_path,
+)
+from polydraft.models.spec import ModelSpec
+
+_INSTRUCTIONS = (
+    *("avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni"),
+    *("amx_tile", "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "bf16", "sve"),
+)
+_WORKING_MEMORY = 1.3  # of the weights in bfloat16, while they are read and packed
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong, what to do about it, and whether completion is impossible because of it."""
+
+    what: str
+    do: str
+    fatal: bool = False
+
+
+@dataclass(slots=True)
+class Diagnosis:
+    """Facts by section, as JSON values, and the problems."""
+
+    facts: dict[str, Json] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def usable(self) -> bool:
+        return not any(problem.fatal for problem in self.problems)
+
+    def add(self, what: str, do: str, *, fatal: bool = False) -> None:
+        self.problems.append(Problem(what, do, fatal))
+
+
+def examine(directory: Path) -> Diagnosis:
+    """Look at this machine, the cache, and the settings that hold in `directory`.
+
+    Imports torch, and measures the kernels if that was never done here (two seconds); touches no
+    network.
+    """
+    found = Diagnosis()
+    settings = _settings(found, directory)
+    registry = _registry(found)
+    _system(found)
+    _cache(found)
+    _torch(found, settings)
+    if registry is not None:
+        _models(found, registry, settings)
+    _sources(found)
+    return found
+
+
+def _settings(found: Diagnosis, directory: Path) -> Settings:
+    root = root_of(directory / "any")
+    workspace = open_workspace(root, Options(), RegistryLoader().is_ready)
+    file = None if root is None else root / FILE_NAME
+    found.facts["settings"] = {
+        "workspace": None if root is None else str(root),
+        "file": str(file) if file is not None and file.is_file() else None,
+        "model": workspace.settings.model,
+        "device": workspace.settings.device,
+    }
+    for problem in workspace.problems:
+        found.add(problem, f"Correct {file}.")
+    return workspace.settings
+
+
+def _registry(found: Diagnosis) -> Registry | None:
+    try:
+        return load_registry()
+    except ModelError as error:
+        found.add(str(error), f"Correct {user_registry_path()}, or move it away.", fatal=True)
+        return None
+
+
+def _system(found: Diagnosis) -> None:
+    total, free = memory()
+    found.facts["system"] = {
+        "polydraft": version("polydraft"),
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "memory_bytes": total,
+        "memory_free_bytes": free,
+    }
+
+
+def memory(meminfo: Path = Path("/proc/meminfo")) -> tuple[int | None, int | None]:
+    """Bytes of memory in all and free for use, None where the system does not tell."""
+    try:
+        lines = meminfo.read_text(encoding="ascii").splitlines()
+        values = {key: rest.split() for key, _, rest in (line.partition(":") for line in lines)}
+        return 1024 * int(values["MemTotal"][0]), 1024 * int(values["MemAvailable"][0])
+    except (OSError, ValueError, KeyError, IndexError):
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None
+    except (AttributeError, OSError, ValueError):
+        return None, None
+
+
+def instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
+    """The processor's instruction sets that matter to the kernels, as far as the system tells."""
+    try:
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, rest = line.partition(":")
+            if key.strip() in ("flags", "Features"):
+                flags = set(rest.split())
+                return [name for name in _INSTRUCTIONS if name in flags]
+    except OSError:
+        pass
+    return []
+
+
+def _cache(found: Diagnosis) -> None:
+    root = cache_root()
+    existing = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+    writable = _writable(existing)
+    found.facts["cache"] = {
+        "path": str(root),
+        "writable": writable,
+        "free_bytes": shutil.disk_usage(existing).free,
+    }
+    if not writable:
+        found.add(
+            f"The cache directory {root} cannot be written.",
+            "Correct its permissions, or set POLYDRAFT_CACHE to another directory.",
+            fatal=True,
+        )
+
+
+def _writable(directory: Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=directory):
+            return True
+    except OSError:
+        return False
+
+
+def _torch(found: Diagnosis, settings: Settings) -> None:
+    import torch
+
+    from polydraft.models.costs import processor_name
+    from polydraft.models.load import choose_device
+
+    facts: Json = {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "processor": processor_name(),
+        "instructions": instructions(),
+        "torch_instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": None,
+        "gpus": [],
+    }
+    found.facts["compute"] = facts
+    for index in range(torch.cuda.device_count()):
+        try:
+            free, total = torch.cuda.mem_get_info(index)
+        except RuntimeError as error:
+            found.add(
+                f"GPU {index} does not answer: {str(error).splitlines()[0]}.",
+                'Restart its driver, or set device = "cpu".',
+            )
+            continue
+        name = torch.cuda.get_device_name(index)
+        facts["gpus"].append({"name": name, "memory_bytes": total, "memory_free_bytes": free})
+    try:
+        facts["device"] = choose_device(settings.device)
+    except ModelError as error:
+        found.add(str(error), f'Set device = "auto" in {FILE_NAME}.', fatal=True)
+    if facts["device"] == "cpu":
+        found.facts["kernels"] = _kernels(found)
+
+
+def _kernels(found: Diagnosis) -> Json:
+    from polydraft.models.costs import ACCURATE, fastest, measure, remembered
+
+    try:
+        costs = remembered(cache_root())
+    except OSError:  # reported with the cache
+        costs = measure()
+    kernels = {
+        name: {
+            "ms_1_row": cost.one_row,
+            "ms_3_rows": cost.step,
+            "ms_256_rows": cost.prefill,
+            "accurate": name in ACCURATE,
+        }
+        for name, cost in costs.items()
+    }
+    if not any(name in ACCURATE for name in costs):
+        found.add(
+            "No number format that keeps the model's accuracy runs on this processor.",
+            "Install a torch build for this processor.",
+            fatal=True,
+        )
+        return {"chosen": None, "formats": kernels}
+    return {"chosen": fastest(costs), "formats": kernels}
+
+
+def _models(found: Diagnosis, registry: Registry, settings: Settings) -> None:
+    models: Json = {}
+    for name in dict.fromkeys((settings.model, DEFAULT_SMALL, DEFAULT_LARGE)):
+        wanted = name == settings.model
+        try:
+            spec = registry.resolve(name)
+            state = state_of(spec)
+        except ModelError as error:
+            found.add(str(error), f"Name another model in {FILE_NAME}.", fatal=wanted)
+            continue
+        models[name] = {"state": state.state, "bytes_on_disk": state.size, "used": wanted}
+        _judge(found, spec, state, wanted=wanted)
+    found.facts["models"] = models
+
+
+def _judge(found: Diagnosis, spec: ModelSpec, state: ModelState, *, wanted: bool) -> None:
+    if state.state == DAMAGED:
+        # The text ends with what to do.
+        what, _, do = state.problem.rpartition(". ")
+        found.add(f"{what}.", do, fatal=wanted)
+    if not wanted:
+        return
+    needed = (spec.bytes or 0) + 2 * (spec.parameters or 0)
+    free: int = found.facts["cache"]["free_bytes"]
+    if state.state == NOT_FETCHED:
+        if free < needed:
+            found.add(
+                f"{spec.name} needs {size(needed)} of disk space; {size(free)} are free.",
+                "Free some space, or set POLYDRAFT_CACHE to a directory on another disk.",
+                fatal=True,
+            )
+        else:
+            found.add(
+                f"{spec.name} is not on this machine yet.",
+                f"Nothing to do: the first completion fetches it. Or at once: polydraft models pull"
+                f" {spec.name}",
+            )
+    if not has_fim(spec) and spec.family:
+        found.add(
+            f"{spec.name} does not see the text behind the cursor.",
+            f"Use a model with FIM, for example {DEFAULT_SMALL}.",
+        )
+    memory_free = found.facts["system"]["memory_free_bytes"]
+    working = int(2 * _WORKING_MEMORY * (spec.parameters or 0))
+    if found.facts["compute"]["device"] == "cpu" and memory_free and memory_free < working:
+        found.add(
+            f"{spec.name} needs about {size(working)} of memory while it is loaded;"
+            f" {size(memory_free)} are free.",
+            f"Close other programs, or use a smaller model ({DEFAULT_SMALL}).",
+        )
+
+
+def _sources(found: Diagnosis) -> None:
+    from huggingface_hub import constants
+
+    offline = bool(constants.HF_HUB_OFFLINE)
+    pip = importlib.util.find_spec("pip") is not None
+    found.facts["sources"] = {"hub": constants.ENDPOINT, "hub_offline": offline, "pip": pip}
+    states = [model["state"] for model in found.facts.get("models", {}).values() if model["used"]]
+    if offline and NOT_FETCHED in states:
+        found.add(
+            "HF_HUB_OFFLINE is set, so the Hugging Face hub will not be asked for the model.",
+            "Unset it, or rely on the package index, where the default models are as well.",
+        )
+    if not pip:
+        found.add(
+            "pip is missing, so models cannot come from the package index.",
+            "Install pip into polydraft's environment: python -m ensurepip",
+        )

@@ -1,0 +1,100 @@
+"""A diagnosis as JSON and as text for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from polydraft.lsp_server.doctor import Diagnosis
+from polydraft.lsp_server.models_command import size
+from polydraft.lsp_server.report import DOCTOR, Json
+from polydraft.lsp_server.settings import FILE_NAME
+
+
+def to_json(found: Diagnosis) -> Json:
+    """`polydraft doctor --json`."""
+    problems = [
+        {"message": problem.what, "do": problem.do, "fatal": problem.fatal}
+        for problem in found.problems
+    ]
+    return {"schema": DOCTOR, "usable": found.usable, **found.facts, "problems": problems}
+
+
+def print_diagnosis(console: Console, found: Diagnosis) -> None:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, value in _rows(found.facts):
+        grid.add_row(label, Text(value))
+    console.print(grid)
+    kernels: Mapping[str, Json] = found.facts.get("kernels", {}).get("formats", {})
+    if kernels:
+        console.print()
+        console.print(_kernel_table(kernels, found.facts["kernels"]["chosen"]))
+    console.print()
+    for problem in found.problems:
+        mark = Text("✗ ", "bold red") if problem.fatal else Text("! ", "bold yellow")
+        console.print(Text.assemble(mark, problem.what), soft_wrap=True)
+        console.print(Text.assemble("  → ", problem.do), soft_wrap=True)
+    verdict = Text("polydraft can complete here.", "bold green")
+    if not found.usable:
+        verdict = Text("polydraft cannot complete here before this (✗) is put right.", "bold red")
+    console.print(verdict, soft_wrap=True)
+
+
+def _rows(facts: Mapping[str, Json]) -> list[tuple[str, str]]:
+    system, compute, cache = facts["system"], facts["compute"], facts["cache"]
+    total, free = system["memory_bytes"], system["memory_free_bytes"]
+    held = "unknown" if total is None else f"{size(total)}"
+    rows = [
+        ("polydraft", f"{system['polydraft']}, Python {system['python']}, {system['platform']}"),
+        ("device", str(compute["device"] or "none")),
+        ("processor", compute["processor"]),
+        ("instructions", " ".join(compute["instructions"]) or "unknown"),
+        ("memory", held if free is None else f"{held}, {size(free)} free"),
+    ]
+    for number, gpu in enumerate(compute["gpus"]):
+        memory_of = f"{size(gpu['memory_bytes'])}, {size(gpu['memory_free_bytes'])} free"
+        rows.append((f"gpu {number}", f"{gpu['name']}, {memory_of}"))
+    build = f"{compute['torch']}, uses {compute['torch_instructions']}"
+    rows.append(("torch", f"{build}, {compute['threads']} threads"))
+    rows.append(("cache", f"{cache['path']}, {size(cache['free_bytes'])} free on its disk"))
+    for name, model in facts.get("models", {}).items():
+        disk = f", {size(model['bytes_on_disk'])}" if model["bytes_on_disk"] else ""
+        rows.append(("model", f"{name}: {model['state']}{disk}{' (used)' * model['used']}"))
+    sources, settings = facts["sources"], facts["settings"]
+    offline = "not asked (HF_HUB_OFFLINE is set)" if sources["hub_offline"] else sources["hub"]
+    rows.append(("hub", offline))
+    where = settings["file"] or (
+        f"no {FILE_NAME} in {settings['workspace']}: the defaults"
+        if settings["workspace"]
+        else "the defaults (no workspace here)"
+    )
+    rows.append(("settings", where))
+    return rows
+
+
+def _kernel_table(kernels: Mapping[str, Json], chosen: str | None) -> Table:
+    table = Table(
+        title="One layer's product in each number format, in milliseconds",
+        title_justify="left",
+        title_style="",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
+    table.add_column("format", no_wrap=True)
+    for rows in ("1 row", "3 rows", "256 rows"):
+        table.add_column(rows, justify="right", no_wrap=True)
+    table.add_column("")
+    for name, cost in kernels.items():
+        remark = "" if cost["accurate"] else "loses accuracy, never chosen by itself"
+        table.add_row(
+            Text(name, style="bold green" if name == chosen else ""),
+            *(f"{cost[key]:.2f}" for key in ("ms_1_row", "ms_3_rows", "ms_256_rows")),
+            "chosen" if name == chosen else Text(remark, style="dim"),
+        )
+    return table

@@ -1,0 +1,179 @@
+"""One completion for the command line: a file's workspace and settings, a request, a model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from polydraft.completion.types import Budget, Request
+from polydraft.lsp_server.context import gather
+from polydraft.lsp_server.documents import with_line_feeds
+from polydraft.lsp_server.failures import CommandError, UsageError
+from polydraft.lsp_server.ignore import IgnoreRules
+from polydraft.lsp_server.place import Cursor
+from polydraft.lsp_server.settings import FILE_NAME, RULES, ModelSettings, Settings
+from polydraft.lsp_server.surroundings import around_cursor
+from polydraft.lsp_server.workspace_settings import WorkspaceSettings
+from polydraft.models.progress import Progress
+
+if TYPE_CHECKING:
+    from polydraft.completion.protocols import Completer  # which imports torch
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInUse:
+    """A loaded model; `weights` names their number format, `load_s` is what loading took."""
+
+    completer: Completer
+    name: str
+    device: str
+    weights: str
+    load_s: float = 0.0
+
+
+class Loader(Protocol):
+    """Where the command line gets its models from."""
+
+    def is_ready(self, name: str) -> bool:
+        """Whether `name` is a registered model whose files are already in the cache."""
+
+    def load(self, model: ModelSettings, progress: Progress) -> ModelInUse:
+        """Fetch, convert and load; `progress` also hears of the stage `load`, in no bytes.
+
+        Raises `ModelError` with a text for the user.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asks for; None means as the settings say."""
+
+    model: str | None = None
+    device: str | None = None
+    k: int | None = None
+    max_tokens: int | None = None
+    multiline: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A file's workspace: its root, None if it lies in none, and what holds there."""
+
+    root: Path | None
+    settings: Settings
+    problems: tuple[str, ...]
+    rules: IgnoreRules
+
+    def refuse(self, path: Path) -> str | None:
+        """Why `path` must not enter a prompt, or None."""
+        if self.settings.excludes(path, self.root) or self.rules.is_excluded(path):
+            return (
+                f"polydraft does not read {path.name}: it is binary, usually holds secrets, or is"
+                " excluded by .gitignore, .polydraftignore or the setting `exclude`."
+            )
+        return None
+
+
+def root_of(path: Path) -> Path | None:
+    """The nearest folder above the file with a `polydraft.toml` or a git repository in it."""
+    for folder in path.parents:
+        if (folder / FILE_NAME).is_file() or (folder / ".git").exists():
+            return folder
+    return None
+
+
+def open_workspace(
+    root: Path | None, options: Options, is_ready: Callable[[str], bool]
+) -> Workspace:
+    """Settings with the command line's laid over them; `UsageError` if one of those is wrong.
+
+    The workspace counts as untrusted: its file chooses among the models that are here already.
+    """
+    given = {
+        name: value
+        for name, value in (("model", options.model), ("device", options.device))
+        if value is not None
+    }
+    for name, value in given.items():
+        if not RULES[name].accepts(value):
+            raise UsageError(f"--{name} must be {RULES[name].expects}, not {value!r}.")
+    settings = WorkspaceSettings(is_ready)
+    problems = settings.initialize(root, given)
+    return Workspace(root, settings.current, problems, IgnoreRules(root))
+
+
+def request_at(cursor: Cursor, workspace: Workspace, options: Options) -> Request:
+    """What the engine is asked, with text of other files of the workspace."""
+    document, settings = cursor.document, workspace.settings
+    if len(document.text) > settings.max_file_size:
+        raise CommandError(
+            f"{cursor.place.file} has {len(document.text):,} characters; the setting max_file_size"
+            f" allows {settings.max_file_size:,}. Raise it in {FILE_NAME} if you need to."
+        )
+    multiline = settings.wants_multiline if options.multiline is None else options.multiline
+    budget = Budget(
+        settings.prompt_tokens,
+        settings.new_tokens if options.max_tokens is None else options.max_tokens,
+    )
+    request = Request(
+        prefix=with_line_feeds(document.text[: cursor.offset]),
+        suffix=with_line_feeds(document.text[cursor.offset :]),
+        path=_shown(document.path, workspace.root),
+        language=document.language,
+        k=settings.k if options.k is None else options.k,
+        multiline=multiline,
+        budget=budget,
+    )
+    if document.path is None or workspace.root is None:
+        return request
+    chunks = gather(
+        workspace.root,
+        document.path,
+        around_cursor(request),
+        {document.path: document.text},
+        (),
+        workspace.rules,
+    )
+    return replace(request, context=chunks)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryLoader:
+    """The `Loader` over the registry and the cache. torch is imported when a model is loaded."""
+
+    def is_ready(self, name: str) -> bool:
+        from polydraft.models.errors import ModelError
+        from polydraft.models.registry import load_registry
+        from polydraft.models.store import is_ready
+
+        try:
+            return is_ready(load_registry().get(name)) is not None
+        except ModelError:
+            return False
+
+    def load(self, model: ModelSettings, progress: Progress) -> ModelInUse:
+        started = time.perf_counter()
+        progress("load", 0, 0)
+        from polydraft.lsp_server.wiring import ModelProvider, completer_for
+        from polydraft.models.load import load_model
+
+        spec, directory = ModelProvider().fetch(model.name, progress)
+        progress("load", 0, 0)
+        loaded = load_model(spec, directory, device=model.device)
+        return ModelInUse(
+            completer_for(loaded),
+            loaded.name,
+            loaded.device,
+            loaded.weights,
+            time.perf_counter() - started,
+        )
+
+
+def _shown(path: Path | None, root: Path | None) -> str:
+    """How the prompt names the file."""
+    if path is None:
+        return ""
+    return path.relative_to(root).as_posix() if root is not None else path.name

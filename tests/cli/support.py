@@ -1,0 +1,75 @@
+"""What the tests of the command line share: a loader with a fake model, and a way to run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polydraft.lsp_server.cli import run
+from polydraft.lsp_server.one_shot import ModelInUse
+from polydraft.lsp_server.settings import ModelSettings
+from polydraft.models.progress import Progress
+from tests.fakes import FakeCompleter
+
+
+@dataclass
+class FakeLoader:
+    """Gives a fake model at once, or raises `error`."""
+
+    completer: FakeCompleter = field(default_factory=FakeCompleter)
+    error: BaseException | None = None
+    loads: list[ModelSettings] = field(default_factory=list)
+    stages: tuple[tuple[str, int, int], ...] = ()
+
+    def is_ready(self, name: str) -> bool:
+        return True
+
+    def load(self, model: ModelSettings, progress: Progress) -> ModelInUse:
+        self.loads.append(model)
+        for stage in self.stages:
+            progress(*stage)
+        if self.error is not None:
+            raise self.error
+        return ModelInUse(self.completer, model.name, "cpu", "int8", 1.5)
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass
+class Shell:
+    """Runs command lines in this process and keeps what they print."""
+
+    capture: pytest.CaptureFixture[str]
+    loader: FakeLoader = field(default_factory=FakeLoader)
+
+    def __call__(self, *arguments: str) -> Result:
+        code = run(arguments, self.loader)
+        out, err = self.capture.readouterr()
+        return Result(code, out, err)
+
+    @property
+    def completer(self) -> FakeCompleter:
+        return self.loader.completer
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
