@@ -90,7 +90,7 @@ async def serve_tcp(
     if not is_loopback(host):
         raise TransportError(
             f"Refusing to serve TCP on {host}: other machines could reach it, and TCP has no "
-            "access token. Use 127.0.0.1, or serve a websocket with a token (--ws and --token)."
+            "access token. Use 127.0.0.1, or serve a websocket with a token (--ws and --token-file)."
         )
 
     async def connected(reader: asyncio.StreamReader, stream: asyncio.StreamWriter) -> None:
@@ -133,7 +133,7 @@ async def serve_websocket(
     if not token and not is_loopback(host):
         raise TransportError(
             f"Refusing to serve a websocket on {host} without an access token, since other "
-            "machines could reach it. Use 127.0.0.1, or give a token (--token)."
+            "machines could reach it. Use 127.0.0.1, or give a token (--token-file)."
         )
 
     def admit(socket: ServerConnection, request: Request) -> Response | None:

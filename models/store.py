@@ -7,7 +7,6 @@ from pathlib import Path
 
 from polydraft.models import manifest, sources
 from polydraft.models.cache_dir import cache_root, download_dir, locked, model_dir, require_space
-from polydraft.models.convert import convert
 from polydraft.models.errors import ModelError
 from polydraft.models.progress import Progress, silent
 from polydraft.models.spec import ModelSpec
@@ -51,6 +50,8 @@ def ensure_model(
         fetched = sources.fetch(spec, downloads, progress)
         if not fetched.needs_conversion:
             return fetched.path
+        from polydraft.models.convert import convert  # torch and transformers: seconds to import
+
         convert(
             fetched.path,
             target,

@@ -1,0 +1,111 @@
+"""The real default model without a server: exact scores, the greedy row, distinct drafts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from polydraft.completion.completer import EngineCompleter
+from polydraft.completion.engine import Engine, Method
+from polydraft.completion.prompt import build_prompt
+from polydraft.completion.protocols import Feed
+from polydraft.completion.types import Budget, Request
+from polydraft.models.costs import available_formats
+from polydraft.models.load import LoadedModel, load_model
+from polydraft.models.registry import DEFAULT_SMALL, load_registry
+from tests.e2e.support import Point, real_points
+
+pytestmark = pytest.mark.weights
+
+BUDGET = Budget(prompt_tokens=384, new_tokens=24)
+
+
+@pytest.fixture(scope="module")
+def points(project: Path) -> list[Point]:
+    return [p for name in ("table.py", "tree.py") for p in real_points(project / "rich" / name, 2)]
+
+
+@pytest.fixture(scope="module")
+def int8(weights: Path) -> Iterator[LoadedModel]:
+    if "int8" not in available_formats():
+        pytest.skip("no int8 kernel on this processor")
+    yield load_model(load_registry().get(DEFAULT_SMALL), weights, device="cpu", weights="int8")
+
+
+def request_at(point: Point) -> Request:
+    return Request(
+        point.before,
+        point.after,
+        path=point.path.name,
+        language="python",
+        anchor=len(point.before),
+        budget=BUDGET,
+    )
+
+
+def completer(loaded: LoadedModel, method: Method = Method.SUPERPOSED) -> EngineCompleter:
+    return EngineCompleter(Engine(loaded.model, method), loaded.tokenizer, loaded.prompt_format)
+
+
+def prompt_ids(loaded: LoadedModel, request: Request) -> tuple[int, ...]:
+    return build_prompt(request, loaded.tokenizer, loaded.prompt_format).ids
+
+
+def scores(logits: torch.Tensor, prompt: Sequence[int], draft: Sequence[int]) -> list[float]:
+    """logits [prompt + draft, V] -> the draft's log-probabilities."""
+    logprobs = torch.log_softmax(logits.float(), -1)
+    return [float(logprobs[len(prompt) - 1 + i, token]) for i, token in enumerate(draft)]
+
+
+def test_the_greedy_row_is_what_greedy_decoding_alone_writes(
+    int8: LoadedModel, points: list[Point]
+) -> None:
+    for point in points:
+        drafts = completer(int8).complete(request_at(point)).drafts
+        alone = completer(int8, Method.GREEDY).complete(request_at(point)).drafts
+        greedy = [draft.token_ids for draft in drafts if draft.drafter == "greedy"]
+        assert len(alone) == len(greedy) == 1
+        # Rounding in attention may tip a near tie later on.
+        assert greedy[0][:6] == alone[0].token_ids[:6]
+
+
+def test_drafts_are_distinct_and_scored_as_one_plain_pass_scores_them(
+    int8: LoadedModel, points: list[Point]
+) -> None:
+    for point in points[:3]:
+        prompt = prompt_ids(int8, request_at(point))
+        drafts = completer(int8).complete(request_at(point)).drafts
+        assert len({draft.text for draft in drafts}) == 3
+        for draft in drafts:
+            ids = [*prompt, *draft.token_ids]
+            cache = int8.model.new_cache()
+            feed = Feed(None, torch.tensor(ids), torch.arange(len(ids)), None)
+            expected = scores(int8.model.forward(cache, feed), prompt, draft.token_ids)
+            # A row of a product is exact whatever its batch is; rounding in attention may still
+            # flip a level of an activation.
+            assert draft.token_logprobs == pytest.approx(expected, abs=0.05)
+
+
+def test_in_f32_the_scores_are_those_of_transformers_own_forward_pass(
+    weights: Path, points: list[Point]
+) -> None:
+    spec = load_registry().get(DEFAULT_SMALL)
+    loaded = load_model(spec, weights, device="cpu", weights="f32")
+    request = request_at(points[0])
+    prompt, vocabulary = prompt_ids(loaded, request), loaded.model.vocab_size
+    drafts = completer(loaded).complete(request).drafts
+    assert len(drafts) == 3
+    del loaded  # two models of 2 GB at once are too much for a small machine
+    plain = AutoModelForCausalLM.from_pretrained(
+        weights, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
+    with torch.inference_mode():
+        for draft in drafts:
+            ids = torch.tensor([[*prompt, *draft.token_ids]])
+            logits = plain(input_ids=ids, use_cache=False).logits[0, :, :vocabulary]
+            expected = scores(logits, prompt, draft.token_ids)
+            assert draft.token_logprobs == pytest.approx(expected, abs=1e-3)
