@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from polydraft.completion.drafting import Task
 from polydraft.completion.ends import TextEnds
 from polydraft.completion.engine import Engine
+from polydraft.completion.healing import Healed, Vocabulary, hold_back
 from polydraft.completion.meter import Meter
 from polydraft.completion.postprocess import Finished, finish_text, visible_key
 from polydraft.completion.prompt import Prompt, PromptFormat, build_prompt
-from polydraft.completion.protocols import Tokenizer
+from polydraft.completion.protocols import Decoder, Tokenizer
 from polydraft.completion.rows import Ends, Row
 from polydraft.completion.syntax import needs_multiline
 from polydraft.completion.types import (
@@ -38,6 +39,7 @@ class EngineCompleter:
         self._engine = engine
         self._tokenizer = tokenizer
         self._format = prompt_format
+        self._vocabulary = Vocabulary(tokenizer)
 
     def complete(
         self,
@@ -52,14 +54,16 @@ class EngineCompleter:
         request, prompt = self._prompt(request)
         if not prompt.ids:  # an empty document and a format that has no tokens of its own
             return Completion(())
+        prompt, held_back, first_tokens = hold_back(prompt, self._tokenizer, self._vocabulary)
+        decoder = Healed(self._tokenizer, held_back)
         multiline = needs_multiline(request)
         new_tokens = request.budget.new_tokens
         ends = Ends(
             self._format.stops,
             new_tokens if multiline else min(new_tokens, SINGLE_LINE_TOKENS),
-            TextEnds(self._tokenizer, request, multiline),
+            TextEnds(decoder, request, multiline),
         )
-        visible = _Visible(request, look(request, multiline), self._tokenizer)
+        visible = _Visible(request, look(request, multiline), decoder)
         first: list[float] = []
 
         def announce(row: Row) -> None:
@@ -70,7 +74,7 @@ class EngineCompleter:
             if on_draft is not None:
                 on_draft(draft)
 
-        task = Task(request.k, ends, visible.key, announce)
+        task = Task(request.k, ends, visible.key, announce, first_tokens)
         outcome = self._engine.draft(prompt.ids, task, meter)
         drafts = [draft for row in outcome.rows if (draft := visible.draft(row)) is not None]
         total = time.perf_counter() - started
@@ -108,7 +112,7 @@ class _Visible:
 
     request: Request
     view: View
-    tokenizer: Tokenizer
+    tokenizer: Decoder
 
     def key(self, ids: Sequence[int], finish: Finish) -> str | None:
         finished = self._finished(ids, finish)

@@ -48,6 +48,14 @@ class Task:
     ends: Ends
     key: Key
     on_row: Callable[[Row], None]
+    first: tuple[int, ...] | None = None  # the only first tokens allowed (`healing.py`)
+
+    def restrict(self, logits: torch.Tensor) -> torch.Tensor:
+        """logits [V] behind the prompt, with only the allowed first tokens left."""
+        if self.first is None:
+            return logits
+        allowed = torch.tensor(self.first)
+        return torch.full_like(logits, -torch.inf).index_copy(0, allowed, logits[allowed])
 
 
 def draft_greedy(tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:

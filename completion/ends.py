@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from polydraft.completion.brackets import CLOSER_OF, CLOSERS, Scan, scan
-from polydraft.completion.protocols import Tokenizer
+from polydraft.completion.protocols import Decoder
 from polydraft.completion.types import Finish, Request
 from polydraft.completion.view import View, leading, look, opens_block, to_unix
 
@@ -29,7 +29,7 @@ class EndRule(Protocol):
 class TextEnds:
     """The end rule for one request: decodes the draft and applies the rules below."""
 
-    def __init__(self, tokenizer: Tokenizer, request: Request, multiline: bool) -> None:
+    def __init__(self, tokenizer: Decoder, request: Request, multiline: bool) -> None:
         self._decode = tokenizer.decode
         self._view = look(request, multiline)
 

@@ -52,6 +52,7 @@ class Engine:
             held, logits, recomputed = self._prompts.prefill(prompt, meter)
         except OutOfTime:
             return Outcome([], len(prompt), len(prompt))
+        logits = task.restrict(logits)
         tree = DraftTree(self.model, held.cache, meter)
         rows: list[Row] = []
         try:

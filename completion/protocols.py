@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,6 +70,22 @@ class Tokenizer(Protocol):
 
     def special(self, token: str) -> int:
         """The id of a special token; KeyError if the vocabulary lacks it."""
+
+    @property
+    def specials(self) -> Mapping[str, int]:
+        """Added token -> id."""
+
+    def token_bytes(self, index: int) -> bytes:
+        """The UTF-8 bytes that a token stands for, perhaps a part of a character."""
+
+    def __len__(self) -> int:
+        """One more than the highest id."""
+
+
+class Decoder(Protocol):
+    """The half of a tokenizer that the end rules need."""
+
+    def decode(self, ids: Sequence[int]) -> str: ...
 
 
 class Completer(Protocol):

@@ -34,7 +34,7 @@ async def test_clients_come_and_go_and_get_drafts_that_parse(
     vanishing.open(three.text, uri=three.uri)
     unanswered = asyncio.ensure_future(vanishing.ask(*three.position, uri=three.uri))
     await asyncio.sleep(0)
-    vanishing.client._server_websocket.transport.abort()
+    vanishing.client.protocol.writer._ws.transport.abort()  # type: ignore[union-attr]
     unanswered.cancel()
 
     assert len(await accepted_at(first, three)) >= 2
