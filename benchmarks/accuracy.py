@@ -1,7 +1,8 @@
 """Next-token accuracy of each weight format against real code, and agreement with full precision.
 
 Text: Python sources of the pinned packages in this environment. Windows of 512 tokens; the first
-128 are context only. The reference computes in float32 on the checkpoint's bf16 weights.
+128 are context only. The reference computes in float32 on the checkpoint's bf16 weights. The
+weight-only kernels are slow at so many rows, so those formats are judged on a part of the text.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from polydraft.models.transformer import TransformerModel
 
 PACKAGES = ("pygls", "rich", "typer", "websockets", "huggingface_hub", "hypothesis", "filelock")
 WINDOW, CONTEXT, TOKENS = 512, 128, 20_000
+WEIGHT_ONLY = ("int8w", "int4w")
+FEW_TOKENS = 5_000
 
 
 def windows(tokenizer: ModelTokenizer, tokens: int) -> list[list[int]]:
@@ -64,26 +67,28 @@ def main() -> None:
     directory = ensure_model(spec)
     quantize.DENSE_ROWS = 1 << 30  # weight-only formats: judge the packed weights, not the plain
     texts = windows(ModelTokenizer.from_directory(directory), 1_500 if quick else TOKENS)
-    truth = torch.tensor([token for ids in texts for token in ids[CONTEXT + 1 :]])
-    formats = ["f32", "int8"] if quick else ["f32", "int8", "int8w", "int4w"]
-    rows = [Row("predictions", len(truth), "tokens")]
+    few = texts[: -(-FEW_TOKENS // (WINDOW - CONTEXT))]
+    rows: list[Row] = []
     reference: torch.Tensor | None = None
-    for name in formats:
+    for name in ["f32", "int8"] if quick else ["f32", "int8", *WEIGHT_ONLY]:
         if name not in available_formats():
             continue
         loaded = load_model(spec, directory, device="cpu", weights=name)
+        part = few if name in WEIGHT_ONLY else texts
+        truth = torch.tensor([token for ids in part for token in ids[CONTEXT + 1 :]])
         start = time.perf_counter()
-        top, logprob = predictions(loaded.model, texts)
+        top, logprob = predictions(loaded.model, part)
         print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
-        if reference is None:
-            reference = top
+        reference = top if reference is None else reference
+        expected = reference[: len(top)]
         accuracy = 100 * float((top == truth).float().mean())
-        base = 100 * float((reference == truth).float().mean())
+        base = 100 * float((expected == truth).float().mean())
         rows += [
-            Row(f"{name} top-1 accuracy", accuracy, "%"),
-            Row(f"{name} lost against f32", base - accuracy, "points", "<= 0.5"),
-            Row(f"{name} agreement with f32", 100 * float((top == reference).float().mean()), "%"),
-            Row(f"{name} mean log-probability of the truth", logprob, "nats"),
+            Row(f"{name}: predictions", len(top), "tokens"),
+            Row(f"{name}: top-1 accuracy", accuracy, "%"),
+            Row(f"{name}: lost against f32 on the same text", base - accuracy, "points", "<= 0.5"),
+            Row(f"{name}: agreement with f32", 100 * float((top == expected).float().mean()), "%"),
+            Row(f"{name}: mean log-probability of the truth", logprob, "nats"),
         ]
         del loaded
     report("accuracy", rows, quick)
