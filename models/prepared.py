@@ -79,6 +79,7 @@ def _save(tensors: dict[str, torch.Tensor], path: Path) -> None:
 
 def _key(directory: Path) -> str:
     files = sorted(directory.glob("*.safetensors"))
+    # int8_top_level also takes torch's one warning about these tensors, before threads start.
     facts = [str(directory.resolve()), str(int8_top_level())]
     facts += [f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files]
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:24]

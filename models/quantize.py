@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -133,10 +134,15 @@ PACKERS: dict[str, Packer] = {
 
 
 def replace_linears(root: nn.Module, pack: Callable[[str, nn.Linear], nn.Module]) -> int:
-    """Replace every `nn.Linear` under `root` by `pack(its full name, it)`; returns their number."""
+    """Replace every `nn.Linear` under `root` by `pack(its full name, it)`; returns their number.
+
+    Packing is single-threaded inside of torch, so layers are packed on several threads.
+    """
     linears = [(n, m) for n, m in root.named_modules() if isinstance(m, nn.Linear)]
-    for name, linear in linears:
-        root.set_submodule(name, pack(name, linear))
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        packed = threads.map(lambda named: pack(*named), linears)
+        for (name, _), layer in zip(linears, packed, strict=True):
+            root.set_submodule(name, layer)
     return len(linears)
 
 
@@ -151,13 +157,9 @@ def bias_of(linear: nn.Linear) -> torch.Tensor | None:
 
 def _prepack(levels: torch.Tensor, scale: torch.Tensor) -> Any:
     """levels [N, K] int8, scale [N] -> the kernel's own layout of the weights."""
-    with warnings.catch_warnings():
-        # Quantised tensors will leave torch one day; the version is pinned, and where the kernel is
-        # gone `costs.available_formats` says so and another format is chosen.
-        warnings.simplefilter("ignore", UserWarning)
-        quantised = torch._make_per_channel_quantized_tensor(
-            levels, scale.double(), torch.zeros(len(scale), dtype=torch.long), 0
-        )
+    quantised = torch._make_per_channel_quantized_tensor(
+        levels, scale.double(), torch.zeros(len(scale), dtype=torch.long), 0
+    )
     return torch.ops.quantized.linear_prepack(quantised, None)
 
 
@@ -168,7 +170,11 @@ def int8_top_level() -> int:
     Without VNNI the kernel adds pairs of products in int16: 255 * 127 * 2 overflows there, 255 *
     63 * 2 does not.
     """
-    packed = _prepack(torch.full((16, 64), 127, dtype=torch.int8), torch.ones(16))
+    with warnings.catch_warnings():
+        # Quantised tensors will leave torch one day, as it says once a process; the version is
+        # pinned, and where the kernel is gone `costs.available_formats` has another be chosen.
+        warnings.simplefilter("ignore", UserWarning)
+        packed = _prepack(torch.full((16, 64), 127, dtype=torch.int8), torch.ones(16))
     got = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
         torch.ones(1, 64), 1 / 127, 128, packed
     )

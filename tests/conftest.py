@@ -7,15 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from polydraft.models import registry
-
 
 @pytest.fixture(scope="session", autouse=True)
 def no_user_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The registry is ours alone, whatever `models.toml` the person at this machine has."""
-    nowhere = tmp_path_factory.mktemp("config") / "models.toml"
+    nowhere = tmp_path_factory.mktemp("config")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "user_registry_path", lambda: nowhere)
+        patch.setenv("XDG_CONFIG_HOME", str(nowhere))
         yield
 
 

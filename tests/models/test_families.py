@@ -26,6 +26,7 @@ from transformers import AutoModelForCausalLM
 
 from polydraft.completion.completer import EngineCompleter
 from polydraft.completion.engine import Engine
+from polydraft.completion.healing import Vocabulary, hold_back
 from polydraft.completion.prompt import Prompt, build_prompt
 from polydraft.completion.protocols import Feed
 from polydraft.completion.types import Budget, Completion, Request
@@ -87,9 +88,16 @@ class Checkpoint:
     def prompt(self, request: Request) -> Prompt:
         return build_prompt(request, self.exact.tokenizer, self.exact.prompt_format)
 
-    def true_logprobs(self, prompt: Sequence[int], draft: Sequence[int]) -> list[float]:
+    def given(self, request: Request) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+        """The prompt that the model sees, and the first tokens allowed behind it."""
+        tokenizer = self.exact.tokenizer
+        prompt, _, allowed = hold_back(self.prompt(request), tokenizer, Vocabulary(tokenizer))
+        return prompt.ids, allowed
+
+    def true_logprobs(self, request: Request, draft: Sequence[int]) -> list[float]:
         """By transformers' own forward pass over the whole text, nothing cached."""
-        return true_logprobs(self.plain, prompt, draft, len(self.exact.tokenizer))
+        prompt, allowed = self.given(request)
+        return true_logprobs(self.plain, prompt, draft, len(self.exact.tokenizer), allowed)
 
 
 def plain_model(directory: Path, **config: Any) -> Any:
@@ -100,10 +108,17 @@ def plain_model(directory: Path, **config: Any) -> Any:
 
 @torch.inference_mode()
 def true_logprobs(
-    plain: Any, prompt: Sequence[int], draft: Sequence[int], vocabulary: int
+    plain: Any,
+    prompt: Sequence[int],
+    draft: Sequence[int],
+    vocabulary: int,
+    allowed: Sequence[int] | None = None,
 ) -> list[float]:
     ids = torch.tensor([[*prompt, *draft]])
     logits = plain(input_ids=ids, use_cache=False).logits[0, :, :vocabulary]
+    if allowed is not None:
+        others = sorted(set(range(vocabulary)) - set(allowed))
+        logits[len(prompt) - 1, others] = -torch.inf
     logprobs = torch.log_softmax(logits, -1)
     return [float(logprobs[len(prompt) - 1 + i, token]) for i, token in enumerate(draft)]
 
@@ -148,12 +163,11 @@ def test_every_family_of_the_registry_is_tested_here() -> None:
 
 def test_drafts_have_the_scores_of_transformers_own_forward_pass(checkpoint: Checkpoint) -> None:
     request = at()
-    prompt = checkpoint.prompt(request).ids
     completion = complete(checkpoint.exact, request)
-    assert completion.stats.prompt_tokens == len(prompt)
+    assert completion.stats.prompt_tokens == len(checkpoint.given(request)[0])
     assert len({draft.text for draft in completion.drafts}) == len(completion.drafts) >= 2
     for draft in completion.drafts:
-        expected = checkpoint.true_logprobs(prompt, draft.token_ids)
+        expected = checkpoint.true_logprobs(request, draft.token_ids)
         assert draft.token_logprobs == pytest.approx(expected, abs=1e-4)
         assert draft.mean_logprob == pytest.approx(sum(expected) / len(expected), abs=1e-4)
 
@@ -199,10 +213,9 @@ def test_one_more_character_recomputes_the_changed_tail_only(checkpoint: Checkpo
     more = at(TYPED + "n")
     second = engine.complete(more)
     assert second.stats.recomputed_tokens <= 4
-    prompt = checkpoint.prompt(more).ids
     assert second.drafts
     for draft in second.drafts:
-        expected = checkpoint.true_logprobs(prompt, draft.token_ids)
+        expected = checkpoint.true_logprobs(more, draft.token_ids)
         assert draft.token_logprobs == pytest.approx(expected, abs=1e-4)
 
 
@@ -219,9 +232,8 @@ def test_padding_rows_of_the_vocabulary_never_reach_the_engine(checkpoint: Check
 def test_int8_weights_score_nearly_the_same(checkpoint: Checkpoint) -> None:
     request = at()
     rounded = complete(checkpoint.load("int8"), request)
-    prompt = checkpoint.prompt(request).ids
     for draft in rounded.drafts:
-        exact = checkpoint.true_logprobs(prompt, draft.token_ids)
+        exact = checkpoint.true_logprobs(request, draft.token_ids)
         assert draft.token_logprobs == pytest.approx(exact, abs=0.5)
         assert draft.mean_logprob == pytest.approx(sum(exact) / len(exact), abs=0.15)
 
@@ -230,8 +242,9 @@ def test_starcoder2_sees_no_further_than_its_window_and_uses_its_biases(tmp_path
     directory = write_tiny_directory("starcoder2", tmp_path / "model")
     spec, _ = hub_model("starcoder2")
     loaded = load_model(spec, directory, device="cpu", weights="f32", cache_dir=tmp_path)
-    prompt = build_prompt(at(), loaded.tokenizer, loaded.prompt_format).ids
-    ids = complete(loaded, at()).drafts[0].token_ids
+    request = at(anchor=len(PREFIX + TYPED))  # nothing typed since, so nothing is held back
+    prompt = build_prompt(request, loaded.tokenizer, loaded.prompt_format).ids
+    ids = complete(loaded, request).drafts[0].token_ids
     plain = plain_model(directory)
     assert plain.config.sliding_window < len(prompt)
     truth = true_logprobs(plain, prompt, ids, len(loaded.tokenizer))

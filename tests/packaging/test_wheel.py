@@ -24,6 +24,7 @@ PUBLIC_NAMES = {
     "polydraft.completion": [],
     "polydraft.monitors": [],
     "polydraft.models": [],
+    "polydraft.examples": [],
 }
 """What `from PACKAGE import *` gives: everything is imported from the module that defines it."""
 
