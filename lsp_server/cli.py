@@ -86,6 +86,13 @@ def complete(
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="Number format on a CPU: auto, int8, int8w, int4w, bf16 or f32.",
+        ),
+    ] = None,
     max_tokens: Annotated[
         int | None, typer.Option(min=1, max=512, help="Tokens of a draft at most.", metavar="N")
     ] = None,
@@ -133,7 +140,7 @@ def complete(
             dumps,
         )
 
-        options = Options(model, device, k, max_tokens, multiline)
+        options = Options(model, device, weights, k, max_tokens, multiline)
         cursor, workspace = _cursor(place, demo, language, options)
         for problem in workspace.problems:
             print(f"polydraft: {problem}", file=sys.stderr)

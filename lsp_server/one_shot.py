@@ -53,6 +53,7 @@ class Options:
 
     model: str | None = None
     device: str | None = None
+    weights: str | None = None
     k: int | None = None
     max_tokens: int | None = None
     multiline: bool | None = None
@@ -94,7 +95,11 @@ def open_workspace(
     """
     given = {
         name: value
-        for name, value in (("model", options.model), ("device", options.device))
+        for name, value in (
+            ("model", options.model),
+            ("device", options.device),
+            ("weights", options.weights),
+        )
         if value is not None
     }
     for name, value in given.items():
@@ -162,7 +167,7 @@ class RegistryLoader:
 
         spec, directory = ModelProvider().fetch(model.name, progress)
         progress("load", 0, 0)
-        loaded = load_model(spec, directory, device=model.device)
+        loaded = load_model(spec, directory, device=model.device, weights=model.weights)
         return ModelInUse(
             completer_for(loaded),
             loaded.name,

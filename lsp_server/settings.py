@@ -27,6 +27,7 @@ DEFAULT_MODEL = "qwen2.5-coder-0.5b"
 _LARGEST_FILE = 64 * 1024
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_WEIGHTS = ("auto", "int8", "int8w", "int4w", "bf16", "f32")
 _MULTILINE = {"auto": None, "always": True, "never": False}
 # Keys that editors keep in the same section for themselves.
 _EDITOR_KEYS = frozenset({"trace", "client"})
@@ -74,10 +75,12 @@ def _setting(default: Any, rule: Rule) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """What a model provider needs to know: a registered name, a path or a hub id, and a device."""
+    """What a model provider needs to know: a registered name, a path or a hub id, a device, and
+    the number format of the weights on a CPU."""
 
     name: str = DEFAULT_MODEL
     device: str = "auto"
+    weights: str = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,13 @@ class Settings:
         Rule(
             'one of "auto", "cpu", "cuda", "cuda:N", "mps"',
             lambda value: isinstance(value, str) and _DEVICE.fullmatch(value) is not None,
+        ),
+    )
+    weights: str = _setting(
+        "auto",
+        Rule(
+            'one of "auto", "int8", "int8w", "int4w", "bf16", "f32"',
+            lambda value: isinstance(value, str) and value in _WEIGHTS,
         ),
     )
     k: int = _setting(3, _integer(1, 8))
@@ -113,7 +123,7 @@ class Settings:
 
     @property
     def model_settings(self) -> ModelSettings:
-        return ModelSettings(self.model, self.device)
+        return ModelSettings(self.model, self.device, self.weights)
 
     @property
     def budget(self) -> Budget:

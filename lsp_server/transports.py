@@ -90,7 +90,7 @@ async def serve_tcp(
     if not is_loopback(host):
         raise TransportError(
             f"Refusing to serve TCP on {host}: other machines could reach it, and TCP has no "
-            "access token. Use 127.0.0.1, or serve a websocket with a token (--ws and --token-file)."
+            "access token. Use 127.0.0.1, or serve a websocket (--ws) with a --token-file."
         )
 
     async def connected(reader: asyncio.StreamReader, stream: asyncio.StreamWriter) -> None:

@@ -36,17 +36,17 @@ class ModelProvider:
         return is_ready(self.registry.get(name)) is not None
 
     def load(self, model: ModelSettings, progress: OnProgress) -> EngineCompleter:
-        return completer_for(self.load_model(model.name, model.device, progress))
+        return completer_for(self.load_model(model, progress))
 
-    def load_model(self, name: str, device: str, progress: OnProgress) -> LoadedModel:
+    def load_model(self, model: ModelSettings, progress: OnProgress) -> LoadedModel:
         """Fetch, convert and load; raises `ModelError` with a text for the user."""
 
         def report(stage: str, done: int, total: int) -> None:
-            progress(STAGES[stage].format(name=name), done / total if total else None)
+            progress(STAGES[stage].format(name=model.name), done / total if total else None)
 
-        spec, directory = self.fetch(name, report)
-        progress(f"Loading {name}", None)
-        return load_model(spec, directory, device=device)
+        spec, directory = self.fetch(model.name, report)
+        progress(f"Loading {model.name}", None)
+        return load_model(spec, directory, device=model.device, weights=model.weights)
 
     def fetch(self, name: str, progress: Progress) -> tuple[ModelSpec, Path]:
         """What `load_model` needs: the model's spec, complete, and its directory."""

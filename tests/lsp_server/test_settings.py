@@ -18,6 +18,7 @@ from polydraft.lsp_server.workspace_settings import WorkspaceSettings
 VALID = {
     "model": "big",
     "device": "cuda:1",
+    "weights": "bf16",
     "k": 8,
     "prompt_tokens": 64,
     "new_tokens": 1,
@@ -31,6 +32,7 @@ VALID = {
 WRONG = {
     "model": ["", 3],
     "device": ["gpu", 1, "cuda:"],
+    "weights": ["int3", 8],
     "k": [0, 9, "3", True, 2.5],
     "prompt_tokens": [1],
     "new_tokens": [0],
