@@ -79,7 +79,7 @@ def _rows(facts: Mapping[str, Json]) -> list[tuple[str, str]]:
 
 def _kernel_table(kernels: Mapping[str, Json], chosen: str | None) -> Table:
     table = Table(
-        title="One layer's product in each number format, in milliseconds",
+        title="One layer's product in each number format, milliseconds on one thread",
         title_justify="left",
         title_style="",
         box=None,

@@ -29,7 +29,7 @@ _SHAPE = (4096, 1024)  # outputs, inputs: a layer of a small model, larger than 
 
 @dataclass(frozen=True, slots=True)
 class FormatCost:
-    """Milliseconds for one product of `_SHAPE` with the given number of rows (best of several)."""
+    """Milliseconds for one product of `_SHAPE` on one thread, best of several."""
 
     one_row: float
     step: float  # STEP_ROWS rows
@@ -60,14 +60,23 @@ def available_formats() -> tuple[str, ...]:
 
 @torch.inference_mode()
 def measure() -> dict[str, FormatCost]:
-    """Time every available format; about two seconds. Meaningless beside another heavy process."""
+    """Time every available format on one thread; about two seconds.
+
+    On one thread, since the answer is remembered: beside another busy process several threads wait
+    for each other, and every format looks alike.
+    """
     weight = torch.randn(_SHAPE)
     costs = {}
-    for name in available_formats():
-        layer = PACKERS[name](weight, None)
-        costs[name] = FormatCost(
-            *(_best_ms(layer, torch.randn(n, _SHAPE[1])) for n in (1, STEP_ROWS, PREFILL_ROWS))
-        )
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for name in available_formats():
+            layer = PACKERS[name](weight, None)
+            costs[name] = FormatCost(
+                *(_best_ms(layer, torch.randn(n, _SHAPE[1])) for n in (1, STEP_ROWS, PREFILL_ROWS))
+            )
+    finally:
+        torch.set_num_threads(threads)
     return costs
 
 
@@ -88,7 +97,7 @@ def fastest(costs: Mapping[str, FormatCost]) -> str:
 
 
 def remembered(cache_dir: Path) -> dict[str, FormatCost]:
-    """The costs measured on this processor with this torch and these threads, now or earlier."""
+    """The costs measured on this processor with this torch, now or earlier."""
     path = cache_dir / "kernels.json"
     machine = _machine()
     try:
@@ -108,7 +117,6 @@ def _machine() -> dict[str, str]:
     return {
         "processor": processor_name(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "threads": str(torch.get_num_threads()),
         "torch": torch.__version__,
     }
 
