@@ -139,6 +139,7 @@ def replace_linears(root: nn.Module, pack: Callable[[str, nn.Linear], nn.Module]
     Packing is single-threaded inside of torch, so layers are packed on several threads.
     """
     linears = [(n, m) for n, m in root.named_modules() if isinstance(m, nn.Linear)]
+    linears.sort(key=lambda named: -named[1].weight.numel())  # the vocabulary's takes longest
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         packed = threads.map(lambda named: pack(*named), linears)
         for (name, _), layer in zip(linears, packed, strict=True):
