@@ -25,7 +25,7 @@ from polydraft.models.load import LoadedModel, load_model
 from polydraft.models.registry import DEFAULT_SMALL, load_registry
 from polydraft.models.store import ensure_model
 
-PROMPT, LENGTH, K = 512, 24, 3
+PROMPT, LENGTH, QUICK_LENGTH, K = 512, 24, 12, 3
 
 
 def prompts(loaded: LoadedModel, count: int) -> list[list[int]]:
@@ -44,22 +44,22 @@ def prompts(loaded: LoadedModel, count: int) -> list[list[int]]:
     return found[:count]
 
 
-def drafter(loaded: LoadedModel, method: Method, k: int) -> Callable[..., Meter]:
-    """A function that drafts k x LENGTH tokens; a cold call does not know the prompt yet."""
+def drafter(loaded: LoadedModel, method: Method, k: int, length: int) -> Callable[..., Meter]:
+    """A function that drafts k x length tokens; a cold call does not know the prompt yet."""
     warm = Engine(loaded.model, method)
-    task = Task(k, Ends(frozenset(), LENGTH), lambda ids, finish: str(ids), lambda row: None)
+    task = Task(k, Ends(frozenset(), length), lambda ids, finish: str(ids), lambda row: None)
 
     def draft(prompt: list[int], cold: bool = False) -> Meter:
         meter = Meter()
         engine = Engine(loaded.model, method) if cold else warm
         rows = engine.draft(prompt, task, meter).rows
-        assert len(rows) == k and all(len(row.ids) == LENGTH for row in rows)
+        assert len(rows) == k and all(len(row.ids) == length for row in rows)
         return meter
 
     return draft
 
 
-def generate(directory: Path, dtype: torch.dtype) -> Callable[[list[int]], object]:
+def generate(directory: Path, dtype: torch.dtype, length: int) -> Callable[[list[int]], object]:
     """transformers' own generate: K sampled sequences in one batch."""
     module = AutoModelForCausalLM.from_pretrained(directory, dtype=dtype, use_safetensors=True)
 
@@ -70,8 +70,8 @@ def generate(directory: Path, dtype: torch.dtype) -> Callable[[list[int]], objec
             attention_mask=torch.ones_like(ids),
             num_return_sequences=K,
             do_sample=True,
-            min_new_tokens=LENGTH,
-            max_new_tokens=LENGTH,
+            min_new_tokens=length,
+            max_new_tokens=length,
             pad_token_id=0,
         )
 
@@ -84,12 +84,12 @@ def main() -> None:
     spec = load_registry().get(DEFAULT_SMALL)
     directory = ensure_model(spec)
     loaded = load_model(spec, directory)
-    texts = prompts(loaded, 2 if quick else 6)
-    repeats = 1 if quick else 3
+    texts = prompts(loaded, 1 if quick else 6)
+    repeats, length = (1, QUICK_LENGTH) if quick else (3, LENGTH)
 
-    one = drafter(loaded, Method.GREEDY, 1)
-    superposed = drafter(loaded, Method.SUPERPOSED, K)
-    forked = drafter(loaded, Method.FORKED, K)
+    one = drafter(loaded, Method.GREEDY, 1, length)
+    superposed = drafter(loaded, Method.SUPERPOSED, K, length)
+    forked = drafter(loaded, Method.FORKED, K, length)
     warm: dict[str, list[float]] = {}
     for prompt in texts:
         runs = {
@@ -108,14 +108,14 @@ def main() -> None:
             "one": lambda p=prompt: one(p, True),
             "superposed": lambda p=prompt: superposed(p, True),
         }
-        for name, times in interleaved(runs, 1).items():
+        for name, times in interleaved(runs, 1, warm_up=False).items():
             cold.setdefault(name, []).extend(times)
 
     ours = cold["superposed"]
     rows = [
         Row("one greedy draft, prompt cached", statistics.median(warm["one"]), "s"),
         Row("3 drafts superposed, prompt cached", statistics.median(warm["superposed"]), "s"),
-        Row("forward passes for the 3 drafts (one draft: 24)", passes, "passes"),
+        Row(f"forward passes for the 3 drafts (one draft: {length})", passes, "passes"),
         Row(
             "3 superposed / 1 greedy, prompt cached",
             median_ratio(warm["superposed"], warm["one"]),
@@ -131,7 +131,7 @@ def main() -> None:
     ]
     formats = [("f32", torch.float32, ""), ("bf16", torch.bfloat16, ">= 2.0")]
     for name, dtype, target in formats[: 1 if quick else 2]:
-        theirs_of = generate(directory, dtype)
+        theirs_of = generate(directory, dtype, length)
         theirs = []
         for prompt in texts[: len(ours)]:
             start = time.perf_counter()
@@ -149,7 +149,7 @@ def main() -> None:
                 target,
             )
         )
-    print(f"model {spec.name}, weights {loaded.weights}, prompt {PROMPT}, {K} x {LENGTH} tokens")
+    print(f"model {spec.name}, weights {loaded.weights}, prompt {PROMPT}, {K} x {length} tokens")
     report("decode", rows, quick)
 
 

@@ -44,11 +44,13 @@ def arguments(description: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def interleaved(runs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+def interleaved(
+    runs: Mapping[str, Callable[[], object]], repeats: int, *, warm_up: bool = True
+) -> dict[str, list[float]]:
     """Seconds of each run, in turn (A B C A B C …) so that drift of the machine hits all alike."""
     times: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
-        run()  # warm up
+    for run in runs.values() if warm_up else ():
+        run()
     for _ in range(repeats):
         for name, run in runs.items():
             start = time.perf_counter()
