@@ -106,9 +106,9 @@ def _superpose(
             break
         first = tree.next_slot
         tokens, weights = superposition.mixture()
-        mixed = weights.to(tree.model.embed(tokens)) @ tree.model.embed(tokens)
-        exact = tree.model.embed(torch.tensor(greedy.ids[-1:]))
-        both = tree.feed(torch.cat([exact, mixed[None]]), [greedy.slots, path])
+        embedded = tree.model.embed(torch.cat([torch.tensor(greedy.ids[-1:]), tokens]))
+        exact, mixed = embedded[0], weights.to(embedded) @ embedded[1:]
+        both = tree.feed(torch.stack([exact, mixed]), [greedy.slots, path])
         greedy.slots.append(first)
         path.append(first + 1)
         greedy.take_best(choices(both[:1])[0], task.ends)
@@ -130,6 +130,7 @@ def _rescore(
     rows = [fork.take(task.ends) for fork in forks]
     proposals = [tails.get((fork.depth, fork.token), ()) for fork in forks]
     feeding = [(row, tail) for row, tail in zip(rows, proposals, strict=True) if not row.finish]
+    _announce(rows, task)
     if greedy.finish is None:
         feeding.append((greedy, ()))
     if not feeding:
@@ -149,7 +150,7 @@ def _rescore(
         own = range(at, at + 1 + len(tail))
         _accept(row, tail, [first + i for i in own], [seen[i] for i in own], task.ends)
         at += 1 + len(tail)
-    _announce(rows, task)
+    _announce((row for row, _ in feeding), task)
     return rows
 
 
@@ -236,6 +237,7 @@ def _refill(tree: DraftTree, rows: list[Row], task: Task) -> list[Row]:
         if missing <= 0 or any(row.finish is Finish.DEADLINE for row in rows):
             break
         fresh = [fork.take(task.ends) for fork in _best_forks(rows, missing)]
+        _announce(fresh, task)
         _run(tree, fresh, task)
         rows = [*rows, *fresh]
         kept = _distinct([*kept, *fresh], task.key)

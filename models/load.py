@@ -44,15 +44,12 @@ def load_model(
     cache_dir: Path | None = None,
 ) -> LoadedModel:
     """Load `directory`. Raises `ModelError` if the files, the device or the format do not serve."""
-    device = choose_device(device)
+    device, cache_dir = choose_device(device), cache_dir or cache_root()
     tokenizer = ModelTokenizer.from_directory(directory)
     if device == "cpu":
-        cache_dir = cache_dir or cache_root()
         weights = _choose_weights(weights, cache_dir)
         # Two bytes a weight are enough to round from; "f32" is for those who want all of them.
         module = _read(directory, torch.float32 if weights == "f32" else torch.bfloat16)
-        embedding, decoder = module.get_input_embeddings(), decoder_of(module)
-        _pack(embedding, decoder, weights, directory, cache_dir)
     else:
         if weights != AUTO:
             raise ModelError(
@@ -61,7 +58,9 @@ def load_model(
         dtype = torch.bfloat16 if device.startswith("cuda") else torch.float16
         weights = "bf16" if dtype is torch.bfloat16 else "f16"
         module = _read(directory, dtype).to(device)
-        embedding, decoder = module.get_input_embeddings(), decoder_of(module)
+    embedding, decoder = module.get_input_embeddings(), decoder_of(module)
+    if device == "cpu":
+        _pack(embedding, decoder, weights, directory, cache_dir)
     model = TransformerModel(module.config, embedding, decoder, vocab_size=len(tokenizer))
     return LoadedModel(spec.name, model, tokenizer, prompt_format(spec, tokenizer), device, weights)
 

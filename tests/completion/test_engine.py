@@ -173,3 +173,12 @@ def test_stop_tokens_never_enter_a_draft():
         for row in draft(ToyModel(seed=seed), [seed + 1]):
             assert not STOPS & set(row.ids)
             assert torch.isfinite(torch.tensor(row.logprobs)).all()
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_every_row_that_is_returned_was_announced_once(method):
+    for seed in range(12):
+        heard: list[Row] = []
+        rows = draft(ToyModel(seed=seed), [seed + 1, 3], method, heard=heard)
+        assert {id(row) for row in rows} <= {id(row) for row in heard}
+        assert len({id(row) for row in heard}) == len(heard)
