@@ -14,14 +14,13 @@ from pathlib import Path
 import torch
 
 from benchmarks.harness import Row, arguments, report
-from polydraft.completion.protocols import Feed
+from polydraft.completion.protocols import Feed, Model
 from polydraft.models import quantize
 from polydraft.models.costs import available_formats
 from polydraft.models.load import load_model
 from polydraft.models.registry import DEFAULT_SMALL, load_registry
 from polydraft.models.store import ensure_model
 from polydraft.models.tokenizer import ModelTokenizer
-from polydraft.models.transformer import TransformerModel
 
 PACKAGES = ("pygls", "rich", "typer", "websockets", "huggingface_hub", "hypothesis", "filelock")
 WINDOW, CONTEXT, TOKENS = 512, 128, 20_000
@@ -46,7 +45,7 @@ def windows(tokenizer: ModelTokenizer, tokens: int) -> list[list[int]]:
     raise SystemExit("too little text in the environment")
 
 
-def predictions(model: TransformerModel, texts: list[list[int]]) -> tuple[torch.Tensor, float]:
+def predictions(model: Model, texts: list[list[int]]) -> tuple[torch.Tensor, float]:
     """-> the top-1 token at each place [n], and the mean log-probability of the true one."""
     best, total = [], 0.0
     for ids in texts:
@@ -70,7 +69,7 @@ def main() -> None:
     few = texts[: -(-FEW_TOKENS // (WINDOW - CONTEXT))]
     rows: list[Row] = []
     reference: torch.Tensor | None = None
-    for name in ["f32", "int8"] if quick else ["f32", "int8", *WEIGHT_ONLY]:
+    for name in ["f32", "w8a16", "int8"] if quick else ["f32", "w8a16", "int8", *WEIGHT_ONLY]:
         if name not in available_formats():
             continue
         loaded = load_model(spec, directory, device="cpu", weights=name)

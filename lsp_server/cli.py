@@ -90,7 +90,7 @@ def complete(
         str | None,
         typer.Option(
             metavar="FORMAT",
-            help="Number format on a CPU: auto, int8, int8w, int4w, bf16 or f32.",
+            help="Number format on a CPU: auto, w8a16, int8, int8w, int4w, bf16 or f32.",
         ),
     ] = None,
     max_tokens: Annotated[

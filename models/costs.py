@@ -17,9 +17,12 @@ from pathlib import Path
 
 import torch
 
-from polydraft.models.quantize import PACKERS
+from polydraft.models.native_support import processor_serves
+from polydraft.models.quantize import PACKERS, Packer
 
-ACCURATE = ("int8", "int8w", "bf16", "f32")
+NATIVE = "w8a16"  # weights int8, inputs int16: the native forward pass, not a kind of layer
+FORMATS = (NATIVE, *PACKERS)
+ACCURATE = (NATIVE, "int8", "int8w", "bf16", "f32")
 """Formats that lose at most 0.5 points of next-token accuracy (docs/measurements.md)."""
 
 STEP_ROWS, PREFILL_ROWS = 3, 256
@@ -48,10 +51,10 @@ def available_formats() -> tuple[str, ...]:
     x = torch.randn(2, 128, generator=generator)
     expected = x @ weight.T
     found = []
-    for name, pack in PACKERS.items():
+    for name, pack in _packers().items():
         try:
             got = pack(weight, None)(x)
-        except (RuntimeError, NotImplementedError, AttributeError):
+        except (ImportError, RuntimeError, NotImplementedError, AttributeError):
             continue  # this build or processor has no such kernel
         if float((got - expected).norm() / expected.norm()) < 0.2:
             found.append(name)
@@ -71,13 +74,22 @@ def measure() -> dict[str, FormatCost]:
     torch.set_num_threads(1)
     try:
         for name in available_formats():
-            layer = PACKERS[name](weight, None)
+            layer = _packers()[name](weight, None)
             costs[name] = FormatCost(
                 *(_best_ms(layer, torch.randn(n, _SHAPE[1])) for n in (1, STEP_ROWS, PREFILL_ROWS))
             )
     finally:
         torch.set_num_threads(threads)
     return costs
+
+
+def _packers() -> dict[str, Packer]:
+    """Every format as a single layer, for its price."""
+    if not processor_serves():
+        return dict(PACKERS)
+    from polydraft.models.native_linear import NativeLinear  # compiles; only where it serves
+
+    return {NATIVE: NativeLinear, **PACKERS}
 
 
 def _best_ms(layer: torch.nn.Module, x: torch.Tensor) -> float:
@@ -118,6 +130,7 @@ def _machine() -> dict[str, str]:
         "processor": processor_name(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
+        "formats": ", ".join(FORMATS),
     }
 
 

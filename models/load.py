@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from polydraft.completion.prompt import PromptFormat
+from polydraft.completion.protocols import Model
 from polydraft.models.cache_dir import cache_root
-from polydraft.models.costs import available_formats, fastest, remembered
+from polydraft.models.checkpoint import read_config, read_module
+from polydraft.models.costs import FORMATS, NATIVE, available_formats, fastest, remembered
 from polydraft.models.errors import ModelError
+from polydraft.models.native_load import native_model
+from polydraft.models.native_support import supports
 from polydraft.models.prepared import use_int8
-from polydraft.models.quantize import PACKERS, pack_linear, replace_linears
+from polydraft.models.quantize import pack_linear, replace_linears
 from polydraft.models.spec import ModelSpec
 from polydraft.models.tokenizer import ModelTokenizer
 from polydraft.models.transformer import TransformerModel, decoder_of
@@ -28,11 +30,11 @@ class LoadedModel:
     """A model in memory with all that a completer needs of it."""
 
     name: str
-    model: TransformerModel
+    model: Model
     tokenizer: ModelTokenizer
     prompt_format: PromptFormat
     device: str
-    weights: str  # a key of `quantize.PACKERS`, or "bf16" / "f16" on an accelerator
+    weights: str  # one of `costs.FORMATS`, or "bf16" / "f16" on an accelerator
 
 
 def load_model(
@@ -47,9 +49,8 @@ def load_model(
     device, cache_dir = choose_device(device), cache_dir or cache_root()
     tokenizer = ModelTokenizer.from_directory(directory)
     if device == "cpu":
-        weights = _choose_weights(weights, cache_dir)
-        # Two bytes a weight are enough to round from; "f32" is for those who want all of them.
-        module = _read(directory, torch.float32 if weights == "f32" else torch.bfloat16)
+        weights = _choose_weights(weights, directory, cache_dir)
+        model = _cpu_model(directory, weights, len(tokenizer), cache_dir)
     else:
         if weights != AUTO:
             raise ModelError(
@@ -57,11 +58,8 @@ def load_model(
             )
         dtype = torch.bfloat16 if device.startswith("cuda") else torch.float16
         weights = "bf16" if dtype is torch.bfloat16 else "f16"
-        module = _read(directory, dtype).to(device)
-    embedding, decoder = module.get_input_embeddings(), decoder_of(module)
-    if device == "cpu":
-        _pack(embedding, decoder, weights, directory, cache_dir)
-    model = TransformerModel(module.config, embedding, decoder, vocab_size=len(tokenizer))
+        module = read_module(directory, dtype).to(device)
+        model = TransformerModel.of(module, vocab_size=len(tokenizer))
     return LoadedModel(spec.name, model, tokenizer, prompt_format(spec, tokenizer), device, weights)
 
 
@@ -116,17 +114,33 @@ def prompt_format(spec: ModelSpec, tokenizer: ModelTokenizer) -> PromptFormat:
     )
 
 
-def _choose_weights(asked: str, cache_dir: Path) -> str:
+def _choose_weights(asked: str, directory: Path, cache_dir: Path) -> str:
+    native = supports(read_config(directory).get_text_config())
     if asked == AUTO:
-        return fastest(remembered(cache_dir))
-    if asked not in PACKERS:
-        raise ModelError(f"weights must be 'auto' or one of {', '.join(PACKERS)}, not {asked!r}.")
+        costs = remembered(cache_dir)
+        return fastest({name: costs[name] for name in costs if native or name != NATIVE})
+    if asked not in FORMATS:
+        raise ModelError(f"weights must be 'auto' or one of {', '.join(FORMATS)}, not {asked!r}.")
     if asked not in available_formats():
         raise ModelError(
             f"The weight format {asked!r} does not run on this processor; use 'auto', or one of"
             f" {', '.join(available_formats())}."
         )
+    if asked == NATIVE and not native:
+        raise ModelError(
+            f"The weight format {NATIVE!r} does not serve this model's architecture; use 'auto'."
+        )
     return asked
+
+
+def _cpu_model(directory: Path, weights: str, vocab_size: int, cache_dir: Path) -> Model:
+    if weights == NATIVE:
+        return native_model(directory, vocab_size, cache_dir)
+    # Two bytes a weight are enough to round from; "f32" is for those who want all of them.
+    module = read_module(directory, torch.float32 if weights == "f32" else torch.bfloat16)
+    embedding, decoder = module.get_input_embeddings(), decoder_of(module)
+    _pack(embedding, decoder, weights, directory, cache_dir)
+    return TransformerModel(module.config, embedding, decoder, vocab_size=vocab_size)
 
 
 def _pack(
@@ -140,28 +154,3 @@ def _pack(
             replace_linears(decoder, lambda _, linear: pack_linear(linear, weights))
         embedding.float()
         decoder.float()
-
-
-def _read(directory: Path, dtype: torch.dtype) -> Any:
-    try:
-        config = AutoConfig.from_pretrained(directory, trust_remote_code=False)
-        return AutoModelForCausalLM.from_pretrained(
-            directory,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise ModelError(
-            f"The model in {directory} cannot be loaded: {error}. If it is damaged, fetch it anew"
-            " with `polydraft models pull NAME --force`."
-        ) from error
-    except Exception as error:  # safetensors raises an error type of its own
-        if type(error).__module__.split(".")[0] != "safetensors":
-            raise
-        raise ModelError(
-            f"The weights in {directory} are damaged ({error}). Fetch them anew with"
-            " `polydraft models pull NAME --force`."
-        ) from error

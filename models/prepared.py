@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 
 def use_int8(module: nn.Module, directory: Path, cache_dir: Path) -> None:
     """Replace the linear layers of `module`, which was read from `directory`, by int8 ones."""
-    path = cache_dir / "prepared" / f"{_key(directory)}.safetensors"
+    # int8_top_level also takes torch's one warning about these tensors, before threads start.
+    path = prepared_path(directory, cache_dir, str(int8_top_level()))
     if path.is_file():
         try:
             _replace_from(module, path)
@@ -47,7 +48,7 @@ def use_int8(module: nn.Module, directory: Path, cache_dir: Path) -> None:
         return Int8Linear(levels, scale, bias_of(linear))
 
     replace_linears(module, pack)
-    _save(made, path)
+    save(made, path)
 
 
 def _replace_from(module: nn.Module, path: Path) -> None:
@@ -64,7 +65,7 @@ def _replace_from(module: nn.Module, path: Path) -> None:
         )
 
 
-def _save(tensors: dict[str, torch.Tensor], path: Path) -> None:
+def save(tensors: dict[str, torch.Tensor], path: Path) -> None:
     """Write the file whole or not at all; without space the next load rounds again."""
     partial = path.with_suffix(f".{os.getpid()}.part")
     try:
@@ -77,9 +78,10 @@ def _save(tensors: dict[str, torch.Tensor], path: Path) -> None:
             partial.unlink()
 
 
-def _key(directory: Path) -> str:
+def prepared_path(directory: Path, cache_dir: Path, layout: str) -> Path:
+    """Where the rounded weights of the model in `directory` are kept, in one layout."""
     files = sorted(directory.glob("*.safetensors"))
-    # int8_top_level also takes torch's one warning about these tensors, before threads start.
-    facts = [str(directory.resolve()), str(int8_top_level())]
+    facts = [str(directory.resolve()), layout]
     facts += [f"{f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files]
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:24]
+    key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:24]
+    return cache_dir / "prepared" / f"{key}.safetensors"

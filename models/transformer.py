@@ -12,6 +12,7 @@ from polydraft.models.attention import group_mask
 from polydraft.models.kv_cache import KVCache
 from polydraft.models.lean import LeanDecoder, supports
 from polydraft.models.plain import PlainDecoder
+from polydraft.models.windows import windows_of
 
 
 def decoder_of(module: Any) -> nn.Module:
@@ -40,7 +41,7 @@ class TransformerModel:
         self._embedding = embedding
         self._decoder = decoder
         self._queries_per_key = config.num_attention_heads // config.num_key_value_heads
-        self._windows = _windows(config)
+        self._windows = windows_of(config)
         weight = embedding.get_parameter("weight")
         self.device, self._dtype = weight.device, weight.dtype
         self.vocab_size = min(vocab_size or config.vocab_size, config.vocab_size)
@@ -99,14 +100,3 @@ class TransformerModel:
             mask = group_mask(seen, self._queries_per_key, self._dtype)
             masks[kind] = mask.to(self.device)
         return masks
-
-
-def _windows(config: Any) -> dict[str, int | None]:
-    """Kind of layer -> sliding window; the kind "" means that all layers are alike."""
-    window = getattr(config, "sliding_window", None)
-    if config.model_type in {"starcoder2", "mistral"}:
-        return {"": window}
-    kinds = set(getattr(config, "layer_types", None) or ())
-    if not kinds or config.model_type in {"llama", "gemma", "granite"}:
-        return {"": None}
-    return {kind: window if kind == "sliding_attention" else None for kind in kinds}

@@ -276,7 +276,7 @@ def test_a_model_with_broken_fim_is_given_the_prefix_alone(tmp_path: Path) -> No
     [
         ({"device": "cuda:99"}, "Set device to 'auto' or 'cpu'"),
         ({"device": "abacus"}, "Set device to 'auto' or 'cpu'"),
-        ({"device": "cpu", "weights": "int3"}, "must be 'auto' or one of int4w, int8"),
+        ({"device": "cpu", "weights": "int3"}, "must be 'auto' or one of w8a16, int4w, int8"),
     ],
 )
 def test_a_device_or_format_that_is_not_there_is_an_error_with_advice(

@@ -1,0 +1,76 @@
+"""The key-value cache of the native forward pass: numpy, keys with their slots innermost.
+
+Scores of one query against a block of slots are then sums of whole vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+_GROWTH = 512  # slots: capacity grows in such steps, so that short prompts stay small
+
+Array = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class NativeCache:
+    """Implements `completion.protocols.Cache` for all layers at once."""
+
+    def __init__(self, layers: int, groups: int, size: int, max_length: int) -> None:
+        self.max_length = max_length
+        self.length = 0
+        self.positions = torch.zeros(0, dtype=torch.long)  # [length], text position of each slot
+        self._keys: Array = np.empty((layers, groups, size, 0), np.float32)
+        self._values: Array = np.empty((layers, groups, 0, size), np.float32)
+
+    def crop(self, length: int) -> None:
+        """Forget all slots from `length` on. Raises ValueError if fewer are held."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot crop a cache of {self.length} slots to {length}")
+        self.length = length
+        self.positions = self.positions[:length]
+
+    def keep(self, length: int, slots: Sequence[int]) -> None:
+        """Keep the first `length` slots and, moved up behind them, `slots` in ascending order."""
+        if any(not length <= s < self.length for s in slots) or sorted(slots) != list(slots):
+            raise ValueError(
+                f"slots {list(slots)} are not ascending within {length}..{self.length}"
+            )
+        end = length + len(slots)
+        if list(slots) != list(range(length, end)):
+            index = list(slots)
+            self._keys[..., length:end] = self._keys[..., index]
+            self._values[:, :, length:end] = self._values[:, :, index]
+            self.positions = torch.cat([self.positions[:length], self.positions[index]])
+        self.crop(end)
+
+    def with_room(self, new: int) -> tuple[Array, Array]:
+        """keys [layers, groups, size, capacity] and values [layers, groups, capacity, size].
+
+        There is room for `new` slots behind those held. Raises ValueError beyond `max_length`.
+        """
+        end = self.length + new
+        if end > self.max_length:
+            raise ValueError(f"the cache holds at most {self.max_length} slots, not {end}")
+        if end > self._values.shape[2]:
+            capacity = min(self.max_length, -(-end // _GROWTH) * _GROWTH)
+            layers, groups, size, _ = self._keys.shape
+            keys = np.empty((layers, groups, size, capacity), np.float32)
+            values = np.empty((layers, groups, capacity, size), np.float32)
+            keys[..., : self.length] = self._keys[..., : self.length]
+            values[:, :, : self.length] = self._values[:, :, : self.length]
+            self._keys, self._values = keys, values
+        return self._keys, self._values
+
+    def advance(self, positions: torch.Tensor) -> None:
+        """Count M new slots, whose keys and values were written, as held."""
+        self.length += positions.numel()
+        self.positions = torch.cat([self.positions, positions])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the preallocated buffers."""
+        return self._keys.nbytes + self._values.nbytes
