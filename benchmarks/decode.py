@@ -15,9 +15,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from benchmarks.harness import Row, arguments, interleaved, median_ratio, report
-from polydraft.completion.drafting import Task
-from polydraft.completion.engine import Engine, Method
+from polydraft.completion.drafters import DRAFTERS, Task
+from polydraft.completion.engine import Engine
 from polydraft.completion.meter import Meter
+from polydraft.completion.ngram import NGrams
 from polydraft.completion.prompt import build_prompt
 from polydraft.completion.rows import Ends
 from polydraft.completion.types import Budget, Request
@@ -44,14 +45,16 @@ def prompts(loaded: LoadedModel, count: int) -> list[list[int]]:
     return found[:count]
 
 
-def drafter(loaded: LoadedModel, method: Method, k: int, length: int) -> Callable[..., Meter]:
+def drafter(loaded: LoadedModel, method: str, k: int, length: int) -> Callable[..., Meter]:
     """A function that drafts k x length tokens; a cold call does not know the prompt yet."""
-    warm = Engine(loaded.model, method)
-    task = Task(k, Ends(frozenset(), length), lambda ids, finish: str(ids), lambda row: None)
+    warm = Engine(loaded.model, DRAFTERS[method])
+    task = Task(
+        k, Ends(frozenset(), length), lambda ids, finish: str(ids), lambda row: None, NGrams()
+    )
 
     def draft(prompt: list[int], cold: bool = False) -> Meter:
         meter = Meter()
-        engine = Engine(loaded.model, method) if cold else warm
+        engine = Engine(loaded.model, DRAFTERS[method]) if cold else warm
         rows = engine.draft(prompt, task, meter).rows
         assert len(rows) == k and all(len(row.ids) == length for row in rows)
         return meter
@@ -87,9 +90,9 @@ def main() -> None:
     texts = prompts(loaded, 1 if quick else 6)
     repeats, length = (1, QUICK_LENGTH) if quick else (3, LENGTH)
 
-    one = drafter(loaded, Method.GREEDY, 1, length)
-    superposed = drafter(loaded, Method.SUPERPOSED, K, length)
-    forked = drafter(loaded, Method.FORKED, K, length)
+    one = drafter(loaded, "greedy", 1, length)
+    superposed = drafter(loaded, "superposed", K, length)
+    forked = drafter(loaded, "lazy-fork", K, length)
     warm: dict[str, list[float]] = {}
     for prompt in texts:
         runs = {

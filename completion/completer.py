@@ -6,11 +6,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from polydraft.completion.drafting import Task
-from polydraft.completion.ends import TextEnds
+from polydraft.completion.drafters.task import Task
+from polydraft.completion.ends import EndRule, TextEnds
 from polydraft.completion.engine import Engine
 from polydraft.completion.healing import Healed, Vocabulary, hold_back
 from polydraft.completion.meter import Meter
+from polydraft.completion.ngram import NGrams
 from polydraft.completion.postprocess import Finished, finish_text, visible_key
 from polydraft.completion.prompt import Prompt, PromptFormat, build_prompt
 from polydraft.completion.protocols import Decoder, Tokenizer
@@ -24,6 +25,7 @@ from polydraft.completion.types import (
     Draft,
     Finish,
     OnDraft,
+    OnText,
     Request,
     Stats,
 )
@@ -48,6 +50,7 @@ class EngineCompleter:
         cancel: CancelToken | None = None,
         deadline: Deadline | None = None,
         on_draft: OnDraft | None = None,
+        on_text: OnText | None = None,
     ) -> Completion:
         started = time.perf_counter()
         meter = Meter(cancel, deadline)
@@ -58,12 +61,15 @@ class EngineCompleter:
         decoder = Healed(self._tokenizer, held_back)
         multiline = needs_multiline(request)
         new_tokens = request.budget.new_tokens
+        visible = _Visible(request, look(request, multiline), decoder)
+        text_ends: EndRule = TextEnds(decoder, request, multiline)
+        if on_text is not None:
+            text_ends = _Overheard(text_ends, visible, on_text)
         ends = Ends(
             self._format.stops,
             new_tokens if multiline else min(new_tokens, SINGLE_LINE_TOKENS),
-            TextEnds(decoder, request, multiline),
+            text_ends,
         )
-        visible = _Visible(request, look(request, multiline), decoder)
         first: list[float] = []
 
         def announce(row: Row) -> None:
@@ -74,7 +80,8 @@ class EngineCompleter:
             if on_draft is not None:
                 on_draft(draft)
 
-        task = Task(request.k, ends, visible.key, announce, first_tokens)
+        ngrams = NGrams(prompt.ids, prompt=prompt.ids)
+        task = Task(request.k, ends, visible.key, announce, ngrams, first_tokens)
         outcome = self._engine.draft(prompt.ids, task, meter)
         drafts = [draft for row in outcome.rows if (draft := visible.draft(row)) is not None]
         total = time.perf_counter() - started
@@ -134,6 +141,27 @@ class _Visible:
             token_logprobs=tuple(row.logprobs),
         )
 
+    def so_far(self, ids: Sequence[int]) -> str:
+        """An unfinished row's text, without half a character at its end."""
+        finished = self._finished(ids, Finish.DEADLINE)
+        return "" if finished is None else finished.text.rstrip("\ufffd")
+
     def _finished(self, ids: Sequence[int], finish: Finish) -> Finished | None:
         text = self.tokenizer.decode(ids)
         return finish_text(text, self.request, finish, view=self.view)
+
+
+class _Overheard:
+    """An end rule that tells how far the first row has come; the first to ask is the greedy one."""
+
+    def __init__(self, rule: EndRule, visible: _Visible, on_text: OnText) -> None:
+        self._rule = rule
+        self._visible = visible
+        self._on_text = on_text
+        self._ids: list[int] = []
+
+    def __call__(self, ids: Sequence[int]) -> Finish | None:
+        if len(ids) == len(self._ids) + 1 and list(ids[:-1]) == self._ids:
+            self._ids = list(ids)
+            self._on_text(self._visible.so_far(ids))
+        return self._rule(ids)

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
-from polydraft.completion.drafting import Task, draft_forked, draft_greedy, draft_superposed
+from polydraft.completion.drafters.rescored import SuperposedRescored
+from polydraft.completion.drafters.task import Drafter, Task
 from polydraft.completion.meter import Meter, OutOfTime
-from polydraft.completion.ngram import NGrams
 from polydraft.completion.prefix_cache import PrefixCache
 from polydraft.completion.protocols import Model
 from polydraft.completion.rows import Row
 from polydraft.completion.tree import DraftTree
-
-
-class Method(StrEnum):
-    """How the k drafts are found; all of them return exact rows."""
-
-    SUPERPOSED = "superposed"
-    FORKED = "forked"
-    GREEDY = "greedy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +24,9 @@ class Outcome:
 class Engine:
     """One model and the prompts it remembers. Not thread-safe: it belongs to one worker thread."""
 
-    def __init__(self, model: Model, method: Method = Method.SUPERPOSED) -> None:
+    def __init__(self, model: Model, drafter: Drafter | None = None) -> None:
         self.model = model
-        self.method = method
+        self.drafter: Drafter = drafter or SuperposedRescored()
         self._prompts = PrefixCache(model)
 
     def prefill(self, prompt: Sequence[int], meter: Meter) -> int:
@@ -56,13 +47,7 @@ class Engine:
         tree = DraftTree(self.model, held.cache, meter)
         rows: list[Row] = []
         try:
-            if self.method is Method.GREEDY:
-                rows = draft_greedy(tree, logits, task)
-            elif self.method is Method.FORKED:
-                rows = draft_forked(tree, logits, task)
-            else:
-                ngrams = NGrams(prompt, prompt=prompt)
-                rows = draft_superposed(tree, logits, task, ngrams)
+            rows = self.drafter.draft(tree, logits, task)
             rows.sort(key=lambda row: -row.mean_logprob)
         finally:
             # The best draft's keys and values are exact: if the user accepts it, they serve again.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from polydraft.completion.types import CancelToken, Deadline
+from polydraft.completion.types import Cancelled, CancelToken, Deadline
 
 
 class OutOfTime(Exception):
@@ -19,7 +19,8 @@ class Meter:
 
     def poll(self) -> None:
         """Raise `Cancelled` or `OutOfTime` if it is time to stop."""
-        self._cancel.check()
+        if self._cancel.cancelled:
+            raise Cancelled(self.passes)
         if self._deadline.expired:
             raise OutOfTime
 

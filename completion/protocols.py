@@ -8,7 +8,7 @@ from typing import Protocol
 
 import torch
 
-from polydraft.completion.types import CancelToken, Completion, Deadline, OnDraft, Request
+from polydraft.completion.types import CancelToken, Completion, Deadline, OnDraft, OnText, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,9 @@ class Completer(Protocol):
     """What the server and the command line need of the engine: text in, drafts out.
 
     `complete` blocks (run it on the engine's own thread), calls `on_draft` with the first finished
-    draft as soon as there is one, raises `Cancelled` within one decode step of `cancel`, and
-    returns what it has when the deadline passes.
+    draft as soon as there is one and `on_text` with the text of the likeliest draft as far as it
+    has come (a hint for those whose user types on: it may come seldom or never), raises `Cancelled`
+    within one decode step of `cancel`, and returns what it has when the deadline passes.
     """
 
     def complete(
@@ -103,6 +104,7 @@ class Completer(Protocol):
         cancel: CancelToken | None = None,
         deadline: Deadline | None = None,
         on_draft: OnDraft | None = None,
+        on_text: OnText | None = None,
     ) -> Completion: ...
 
     def prefill(self, request: Request, *, cancel: CancelToken | None = None) -> None:

@@ -7,6 +7,7 @@ log-probability (nats).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -28,6 +29,13 @@ class Ends:
     max_tokens: int
     rule: EndRule = lambda ids: None
 
+    def of(self, ids: Sequence[int]) -> Finish | None:
+        """Why a draft of these tokens is over, or None."""
+        found = self.rule(ids)
+        if found is None and len(ids) >= self.max_tokens:
+            return Finish.LENGTH
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -39,10 +47,13 @@ class Choice:
 
 def choices(logits: torch.Tensor, count: int = ALTERNATIVES) -> list[Choice]:
     """logits [R, V] -> for each row its `count` most probable next tokens."""
-    logprobs = torch.log_softmax(logits, -1)
-    best = logprobs.topk(min(count, logits.shape[-1]), -1)
-    pairs = zip(best.values.tolist(), best.indices.tolist(), strict=True)
-    return [Choice(tuple(tokens), tuple(values)) for values, tokens in pairs]
+    best = logits.topk(min(count, logits.shape[-1]), -1)
+    logprobs = best.values - torch.logsumexp(logits, -1, keepdim=True)
+    found = []
+    for values, tokens in zip(logprobs.tolist(), best.indices.tolist(), strict=True):
+        possible = sum(value > -math.inf for value in values)  # banned tokens stand last
+        found.append(Choice(tuple(tokens[:possible]), tuple(values[:possible])))
+    return found
 
 
 @dataclass(slots=True)
@@ -55,6 +66,7 @@ class Row:
     seen: list[Choice] = field(default_factory=list)
     slots: list[int] = field(default_factory=list)
     finish: Finish | None = None
+    exact: bool = True  # whether the log-probabilities are the exact model's
 
     @property
     def mean_logprob(self) -> float:
@@ -68,9 +80,7 @@ class Row:
             return
         self.ids.append(token)
         self.logprobs.append(logprob)
-        self.finish = ends.rule(self.ids)
-        if self.finish is None and len(self.ids) >= ends.max_tokens:
-            self.finish = Finish.LENGTH
+        self.finish = ends.of(self.ids)
 
     def take_best(self, choice: Choice, ends: Ends) -> None:
         self.take(choice.tokens[0], choice.logprobs[0], choice, ends)

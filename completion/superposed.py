@@ -30,6 +30,7 @@ from polydraft.completion.rows import Ends
 class Hypothesis:
     ids: tuple[int, ...]
     score: float
+    stopped: bool = False  # by a stop token, which is not among the ids
 
 
 class Superposition:
@@ -67,12 +68,11 @@ class Superposition:
         self.alive = []
         for candidate in candidates[: 2 * self._k]:
             if candidate.ids[-1] in self._ends.stops:
-                self.finished.append(Hypothesis(candidate.ids[:-1], candidate.score))
+                self.finished.append(Hypothesis(candidate.ids[:-1], candidate.score, stopped=True))
             elif self._over(candidate):
                 self.finished.append(candidate)
             elif len(self.alive) < self._k:
                 self.alive.append(candidate)
 
     def _over(self, hypothesis: Hypothesis) -> bool:
-        ids = hypothesis.ids
-        return len(ids) >= self._ends.max_tokens or self._ends.rule(ids) is not None
+        return self._ends.of(hypothesis.ids) is not None

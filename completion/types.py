@@ -14,7 +14,14 @@ from enum import StrEnum
 
 
 class Cancelled(Exception):
-    """The request was cancelled: raised by the engine at the next decode step."""
+    """The request was cancelled: raised by the engine at the next decode step.
+
+    `passes` counts the forward passes that had run for it.
+    """
+
+    def __init__(self, passes: int = 0) -> None:
+        super().__init__(passes)
+        self.passes = passes
 
 
 class CancelToken:
@@ -154,3 +161,4 @@ class Completion:
 
 
 OnDraft = Callable[[Draft], None]
+OnText = Callable[[str], None]

@@ -19,6 +19,7 @@ from polydraft.completion.types import (
     Draft,
     Finish,
     OnDraft,
+    OnText,
     Request,
     Stats,
 )
@@ -53,6 +54,7 @@ class FakeCompleter:
     """
 
     write: Write = named_after_the_place
+    muse: Callable[[Request], str] | None = None  # the text of the likeliest draft so far
     gate: threading.Event = field(default_factory=threading.Event)
     prefill_gate: threading.Event = field(default_factory=threading.Event)
     error: Exception | None = None
@@ -74,7 +76,10 @@ class FakeCompleter:
         cancel: CancelToken | None = None,
         deadline: Deadline | None = None,
         on_draft: OnDraft | None = None,
+        on_text: OnText | None = None,
     ) -> Completion:
+        if on_text is not None and self.muse is not None:
+            on_text(self.muse(request))
         self._record(self.requests, request)
         if self.error is not None:
             raise self.error

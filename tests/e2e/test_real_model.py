@@ -11,7 +11,8 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from polydraft.completion.completer import EngineCompleter
-from polydraft.completion.engine import Engine, Method
+from polydraft.completion.drafters import DRAFTERS, Drafter
+from polydraft.completion.engine import Engine
 from polydraft.completion.prompt import build_prompt
 from polydraft.completion.protocols import Feed
 from polydraft.completion.types import Budget, Request
@@ -48,7 +49,7 @@ def request_at(point: Point) -> Request:
     )
 
 
-def completer(loaded: LoadedModel, method: Method = Method.SUPERPOSED) -> EngineCompleter:
+def completer(loaded: LoadedModel, method: Drafter = DRAFTERS["superposed"]) -> EngineCompleter:
     return EngineCompleter(Engine(loaded.model, method), loaded.tokenizer, loaded.prompt_format)
 
 
@@ -67,7 +68,7 @@ def test_the_greedy_row_is_what_greedy_decoding_alone_writes(
 ) -> None:
     for point in points:
         drafts = completer(int8).complete(request_at(point)).drafts
-        alone = completer(int8, Method.GREEDY).complete(request_at(point)).drafts
+        alone = completer(int8, DRAFTERS["greedy"]).complete(request_at(point)).drafts
         greedy = [draft.token_ids for draft in drafts if draft.drafter == "greedy"]
         assert len(alone) == len(greedy) == 1
         # Rounding in attention may tip a near tie later on.

@@ -15,9 +15,10 @@ from transformers import (
     Starcoder2Config,
 )
 
-from polydraft.completion.drafting import Task
+from polydraft.completion.drafters import Task
 from polydraft.completion.engine import Engine
 from polydraft.completion.meter import Meter
+from polydraft.completion.ngram import NGrams
 from polydraft.completion.protocols import Feed
 from polydraft.completion.rows import Ends
 from polydraft.completion.tree import DraftTree
@@ -140,7 +141,7 @@ def test_embeddings_in_place_of_ids_are_the_same(models):
 
 def test_draft_scores_equal_a_full_forward(models):
     plain, ours = models
-    asked = Task(3, Ends(frozenset(), 9), lambda ids, finish: str(ids), lambda row: None)
+    asked = Task(3, Ends(frozenset(), 9), lambda ids, finish: str(ids), lambda row: None, NGrams())
     rows = Engine(ours).draft(IDS, asked, Meter()).rows
     assert len(rows) == 3
     for row in rows:

@@ -22,6 +22,7 @@ PACKAGES: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
 PUBLIC_NAMES = {
     "polydraft.lsp_server": [],
     "polydraft.completion": [],
+    "polydraft.completion.drafters": ["DRAFTERS", "Drafter", "Task"],
     "polydraft.monitors": [],
     "polydraft.models": [],
     "polydraft.examples": [],

@@ -1,0 +1,59 @@
+"""Rows to their ends, in lockstep; and what becomes of them there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from polydraft.completion.drafters.task import Key, Task
+from polydraft.completion.meter import OutOfTime
+from polydraft.completion.rows import Row, choices, step
+from polydraft.completion.tree import DraftTree
+from polydraft.completion.types import Finish
+
+
+def greedy_row(tree: DraftTree, logits: torch.Tensor, task: Task) -> Row:
+    """The most probable token at each step; logits [V] behind the prompt."""
+    row = Row("greedy")
+    row.take_best(choices(logits[None])[0], task.ends)
+    announce([row], task)
+    run(tree, [row], task)
+    return row
+
+
+def run(tree: DraftTree, rows: Sequence[Row], task: Task) -> None:
+    """Run every row greedily to its end; on a passed deadline they end where they are."""
+    running = [row for row in rows if row.finish is None]
+    try:
+        while running:
+            step(tree, running, task.ends)
+            announce(running, task)
+            running = [row for row in running if row.finish is None]
+    except OutOfTime:
+        out_of_time(running)
+
+
+def announce(rows: Iterable[Row], task: Task) -> None:
+    """Tell of the rows that have just finished."""
+    for row in rows:
+        if row.finish is not None:
+            task.on_row(row)
+
+
+def out_of_time(rows: Iterable[Row]) -> None:
+    """End the unfinished rows where they are."""
+    for row in rows:
+        if row.finish is None:
+            row.finish = Finish.DEADLINE
+
+
+def distinct(rows: Iterable[Row], key: Key) -> list[Row]:
+    """The first row of each visible text, in order."""
+    kept: dict[str, Row] = {}
+    for row in rows:
+        assert row.finish is not None
+        text = key(row.ids, row.finish)
+        if text is not None:
+            kept.setdefault(text, row)
+    return list(kept.values())

@@ -1,0 +1,73 @@
+"""k rows sampled independently over the shared prefix, from a truncated distribution.
+
+`nucleus`  the smallest set of best tokens whose probability reaches p (Holtzman et al., 2020)
+`min_p`    the tokens at least p times as probable as the best (Nguyen et al., arXiv 2407.01082)
+
+Candidates are the 64 most probable tokens: what lies beyond them practically never survives either
+rule. Rows carry the exact model's log-probabilities at temperature 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from polydraft.completion.drafters.run import announce, distinct, out_of_time
+from polydraft.completion.drafters.task import Task
+from polydraft.completion.meter import OutOfTime
+from polydraft.completion.rows import Row, choices
+from polydraft.completion.tree import DraftTree
+
+CANDIDATES = 64
+
+Truncation = Callable[[torch.Tensor, float], torch.Tensor]
+
+
+def nucleus(p: torch.Tensor, limit: float) -> torch.Tensor:
+    """p [C], descending -> which of them are kept [C] bool."""
+    return torch.cumsum(p, 0) - p < limit
+
+
+def min_p(p: torch.Tensor, limit: float) -> torch.Tensor:
+    """p [C], descending -> which of them are kept [C] bool."""
+    return p >= limit * p[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """`seed` makes a request reproducible: the same prompt gives the same drafts."""
+
+    name: str
+    truncation: Truncation
+    limit: float
+    temperature: float = 0.8
+    seed: int = 0
+
+    def draft(self, tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:
+        generator = torch.Generator().manual_seed(self.seed)
+        rows = [Row("sampled") for _ in range(task.k)]
+        self._take(rows, logits[None].expand(task.k, -1), task, generator)
+        try:
+            while running := [row for row in rows if row.finish is None]:
+                first = tree.next_slot
+                pending = torch.tensor([row.ids[-1] for row in running])
+                seen = tree.feed(pending, [row.slots for row in running])
+                for i, row in enumerate(running):
+                    row.slots.append(first + i)
+                self._take(running, seen, task, generator)
+        except OutOfTime:
+            out_of_time(rows)
+        return distinct(rows, task.key)
+
+    def _take(
+        self, rows: list[Row], logits: torch.Tensor, task: Task, generator: torch.Generator
+    ) -> None:
+        """logits [R, V]: one more token for each row."""
+        for row, choice in zip(rows, choices(logits, CANDIDATES), strict=True):
+            p = torch.softmax(torch.tensor(choice.logprobs) / self.temperature, 0)
+            p = p * self.truncation(p, self.limit)
+            drawn = int(torch.multinomial(p, 1, generator=generator))
+            row.take(choice.tokens[drawn], choice.logprobs[drawn], choice, task.ends)
+        announce(rows, task)
