@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help demo test test-fast check format bench bench-decode bench-accuracy clean
+.PHONY: help demo test test-fast check format bench bench-decode bench-accuracy bench-typing clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -46,8 +46,14 @@ bench: bench-decode ## the main benchmark
 bench-decode: $(STAMP) ## k drafts against one, and against transformers
 	@$(BIN)/python -m benchmarks.decode $(ARGS)
 
+bench-drafters: $(STAMP) ## quality and cost of every drafting method (--k 3, --k 8)
+	@$(BIN)/python -m benchmarks.drafters $(ARGS)
+
 bench-accuracy: $(STAMP) ## next-token accuracy of the weight formats
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
+
+bench-typing: $(STAMP) ## real lines typed at human rhythm: latency, model calls, right drafts
+	@$(BIN)/python -m benchmarks.typing_replay $(ARGS)
 
 clean:
 	rm -rf .build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

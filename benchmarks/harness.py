@@ -64,7 +64,7 @@ def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
     return statistics.median(a / b for a, b in zip(above, below, strict=True))
 
 
-def report(name: str, rows: Sequence[Row], quick: bool) -> None:
+def report(name: str, rows: Sequence[Row], quick: bool, command: str = "") -> None:
     """Print the table and write `results/NAME.json` (`NAME-quick.json` for a quick run)."""
     table = Table(title=f"{name} on {processor_name()}, {os.cpu_count()} cores")
     for column in ("measure", "value", "unit", "target", ""):
@@ -76,7 +76,8 @@ def report(name: str, rows: Sequence[Row], quick: bool) -> None:
     RESULTS.mkdir(exist_ok=True)
     result = {
         "benchmark": name,
-        "command": " ".join(["make", f"bench-{name}", *(["ARGS=--quick"] if quick else [])]),
+        "command": command
+        or " ".join(["make", f"bench-{name}", *(["ARGS=--quick"] if quick else [])]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
             "processor": processor_name(),

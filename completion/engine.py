@@ -16,7 +16,7 @@ from polydraft.completion.tree import DraftTree
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    rows: list[Row]  # distinct, best exact mean log-probability first
+    rows: list[Row]  # distinct, in the drafter's order
     prompt_tokens: int
     recomputed_tokens: int
 
@@ -48,7 +48,6 @@ class Engine:
         rows: list[Row] = []
         try:
             rows = self.drafter.draft(tree, logits, task)
-            rows.sort(key=lambda row: -row.mean_logprob)
         finally:
             # The best draft's keys and values are exact: if the user accepts it, they serve again.
             best = rows[0] if rows else Row("none")

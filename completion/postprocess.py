@@ -19,7 +19,7 @@ from polydraft.completion.view import View, leading, look, to_unix
 
 Filter = Callable[[str, View], "str | None"]
 
-_CUT_SHORT = frozenset({Finish.LENGTH, Finish.DEADLINE})
+_CUT_SHORT = frozenset({Finish.LENGTH, Finish.DEADLINE, Finish.CUT})
 _LOOP = re.compile(r"(?s)(.{2,24}?)\1{4,}.{0,24}\Z")
 _LOOP_CHARS = 24  # a loop shorter than this may be a list of equal values
 

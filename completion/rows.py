@@ -66,6 +66,7 @@ class Row:
     seen: list[Choice] = field(default_factory=list)
     slots: list[int] = field(default_factory=list)
     finish: Finish | None = None
+    stop_token: int | None = None  # the token that ended it, which is not among the ids
     exact: bool = True  # whether the log-probabilities are the exact model's
 
     @property
@@ -76,7 +77,7 @@ class Row:
         """Append a token, unless it ends the draft."""
         self.seen.append(choice)
         if token in ends.stops:
-            self.finish = Finish.STOP_TOKEN
+            self.finish, self.stop_token = Finish.STOP_TOKEN, token
             return
         self.ids.append(token)
         self.logprobs.append(logprob)

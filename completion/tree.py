@@ -29,6 +29,11 @@ class DraftTree:
         """The slot that the next token fed will have."""
         return self._cache.length
 
+    @property
+    def passes(self) -> int:
+        """Forward passes so far, in the whole request."""
+        return self._meter.passes
+
     def feed(self, inputs: torch.Tensor, paths: Sequence[Sequence[int]]) -> torch.Tensor:
         """One forward pass over M new positions; position i gets slot `next_slot + i`.
 

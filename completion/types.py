@@ -68,6 +68,7 @@ class Finish(StrEnum):
     BLOCK = "block"  # the block that the cursor stands in was left
     LENGTH = "length"  # the token limit
     DEADLINE = "deadline"  # time ran out: the text is a prefix of what would have come
+    CUT = "cut"  # the better drafts had ended: the text is a prefix of what would have come
     PLAUSIBILITY = "plausibility"  # cut before a token that the exact model finds implausible
 
 
@@ -154,7 +155,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The drafts for one request, best first, distinct as text; possibly none."""
+    """The drafts for one request, in the order of showing, distinct as text; possibly none."""
 
     drafts: tuple[Draft, ...]
     stats: Stats = field(default_factory=Stats)

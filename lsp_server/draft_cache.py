@@ -8,7 +8,10 @@ remains of such a draft would give the very document that the draft stood for:
     typed "("  f(|)       suffix ")"    the editor closed the bracket
     answer     "a, b):", replacing the ")"                 document "f(a, b):"
 
-All drafts that match are returned, so the others stay alive while one is typed through.
+All drafts that match are returned, so the others stay alive while one is typed through. Recent
+places answer together, so a draft that was made while another was typed through joins in.
+
+An entry may also say that the model has nothing for a place, which then need not be asked again.
 """
 
 from __future__ import annotations
@@ -18,9 +21,37 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from polydraft.completion.types import Draft
+from polydraft.lsp_server.auto_close import LONGEST, holds, may_close
 
-_CLOSERS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'", "`": "`"}
-_LONGEST_AUTO_CLOSE = 8
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The whole text before and behind a cursor."""
+
+    prefix: str
+    suffix: str
+
+    def leads_to(self, other: Place) -> bool:
+        """Whether typing at this place gives the other one, or the two are one.
+
+        Typing may close brackets (the editor's doing) and type over what closes one.
+        """
+        if not other.prefix.startswith(self.prefix):
+            return False
+        typed = other.prefix[len(self.prefix) :]
+        for typed_over in range(min(len(typed), len(self.suffix), LONGEST) + 1):
+            added = len(other.suffix) - (len(self.suffix) - typed_over)
+            if not 0 <= added <= LONGEST:
+                continue
+            if other.suffix[added:] != self.suffix[typed_over:]:
+                continue
+            if holds(typed, self.suffix[:typed_over]) and may_close(typed, other.suffix[:added]):
+                return True
+        return False
+
+    def accepting(self, draft: Draft) -> Place:
+        """The place behind a draft once it is accepted here."""
+        return Place(self.prefix + draft.text, self.suffix[draft.replace :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +82,11 @@ class DraftCache:
         return len(self._entries)
 
     def store(self, path: str, prefix: str, suffix: str, k: int, drafts: Sequence[Draft]) -> None:
-        """Keep the drafts made at a place for a request of `k`; no drafts, no entry."""
+        """Keep the drafts made at a place for a request of `k`, in place of older ones there.
+
+        No drafts mean that the model has none: see `knows`.
+        """
         self._drop((path, prefix, suffix))
-        if not drafts:
-            return
         entry = _Entry(prefix, suffix, k, tuple(drafts))
         self._entries[path, prefix, suffix] = entry
         self._characters += entry.size
@@ -83,6 +115,15 @@ class DraftCache:
             if len(found) > before:
                 self._entries.move_to_end(key)
         return tuple(found.values())[:k]
+
+    def knows(self, path: str, prefix: str, suffix: str, k: int) -> bool:
+        """Whether a model was asked for `k` drafts at this very place; it may have had none."""
+        entry = self._entries.get((path, prefix, suffix))
+        return entry is not None and entry.k >= k
+
+    def discard(self, path: str, prefix: str, suffix: str) -> None:
+        """Forget what was made at a place."""
+        self._drop((path, prefix, suffix))
 
     def clear(self) -> None:
         self._entries.clear()
@@ -114,28 +155,8 @@ def _replace_now(was: str, now: str, replaced: int, typed: str, rest: str) -> in
     """
     for typed_over in range(replaced + 1):
         added = len(now) - (len(was) - typed_over)
-        if not 0 <= added <= _LONGEST_AUTO_CLOSE or now[added:] != was[typed_over:]:
+        if not 0 <= added <= LONGEST or now[added:] != was[typed_over:]:
             continue
-        if added == 0 or _auto_closed(typed, now[:added], rest):
+        if added == 0 or (may_close(typed, now[:added]) and holds(rest, now[:added])):
             return replaced - typed_over + added
     return None
-
-
-def _auto_closed(typed: str, added: str, rest: str) -> bool:
-    """Whether `added` closes what `typed` opened, and `rest` closes it itself."""
-    expected = "".join(reversed(_open_closers(typed)))
-    if not expected.startswith(added):
-        return False
-    characters = iter(rest)
-    return all(closer in characters for closer in added)
-
-
-def _open_closers(typed: str) -> list[str]:
-    """What would close the brackets and quotes that `typed` leaves open, outermost first."""
-    stack: list[str] = []
-    for character in typed:
-        if stack and character == stack[-1]:
-            stack.pop()
-        elif character in _CLOSERS:
-            stack.append(_CLOSERS[character])
-    return stack

@@ -7,6 +7,7 @@ On the wire the names are in camelCase. Line endings in a draft's text are alway
 | `polydraft/status` | notification to client    | `Status`                             |
 | `polydraft/drafts` | request from client       | `DraftsParams`, answered by `Drafts` |
 | `polydraft/draft`  | notification to client    | `StreamedDraft`, if `stream` was set |
+| `polydraft/call`   | notification to client    | `Call`, if `calls` was set           |
 | `polydraft/reload` | request from client       | none, answered by `Status`           |
 | `polydraft.accepted` | command, from an item   | one argument, the draft's id         |
 """
@@ -23,6 +24,7 @@ from lsprotocol import types
 STATUS = "polydraft/status"
 DRAFTS = "polydraft/drafts"
 DRAFT = "polydraft/draft"
+CALL = "polydraft/call"
 RELOAD = "polydraft/reload"
 ACCEPTED = "polydraft.accepted"
 
@@ -86,7 +88,7 @@ class AnswerStats:
 
 @dataclass(frozen=True, slots=True)
 class Drafts:
-    """Drafts for a document version (None: the document is not open), best first."""
+    """Drafts for a document version (None: the document is not open), as shown."""
 
     version: int | None
     drafts: tuple[OfferedDraft, ...]
@@ -101,6 +103,39 @@ class StreamedDraft:
     uri: str
     version: int
     draft: OfferedDraft
+
+
+class Purpose(StrEnum):
+    ANSWER = "answer"  # a request needs drafts
+    AHEAD = "ahead"  # idle time: drafts that the next requests may need
+    PREFILL = "prefill"  # idle time: a prompt for the KV cache, no drafts
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the model and what it cost, told when the engine's thread is free again.
+
+    `request_id` is the request that began it (None: idle time); one call may answer several
+    requests, or none. Of a cancelled call and of a prefill the token counts are not known (0). A
+    call that was cancelled before it began is not told.
+    """
+
+    request_id: int | str | None
+    uri: str
+    version: int
+    purpose: Purpose
+    outcome: Outcome
+    prompt_tokens: int
+    recomputed_tokens: int
+    forward_passes: int
+    first_draft_ms: float
+    total_ms: float
 
 
 def parse_drafts_params(raw: object) -> DraftsParams:

@@ -33,6 +33,7 @@ _ENDS = {
     Finish.BLOCK: "ends with the block",
     Finish.LENGTH: "cut at the token limit",
     Finish.DEADLINE: "cut when time ran out",
+    Finish.CUT: "cut when better drafts had ended",
     Finish.PLAUSIBILITY: "cut before an implausible token",
 }
 # Nothing in a file or a draft may steer the terminal or turn the writing around.
@@ -167,7 +168,7 @@ def print_stats(console: Console, model: ModelInUse, completion: Completion) -> 
 def print_completion(
     console: Console, page: Page, completion: Completion, *, streamed: Draft | None = None
 ) -> None:
-    """All drafts, best first; the one that was streamed already is not drawn again."""
+    """All drafts; the one that was streamed already is not drawn again."""
     for number, draft in enumerate(completion.drafts, start=1):
         again = streamed is not None and draft.text == streamed.text
         print_draft(console, page, draft, str(number), shown_before=again)

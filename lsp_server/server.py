@@ -20,6 +20,7 @@ from pygls.lsp.server import LanguageServer
 
 from polydraft.completion.types import Draft
 from polydraft.lsp_server import messages
+from polydraft.lsp_server.asks import Answer, Ask, Trigger
 from polydraft.lsp_server.client_settings import (
     IGNORE_FILES,
     SECTION,
@@ -43,7 +44,7 @@ from polydraft.lsp_server.protocol import (
     make_converter,
 )
 from polydraft.lsp_server.services import Services
-from polydraft.lsp_server.session import Answer, Ask, Session, Trigger
+from polydraft.lsp_server.session import Session
 from polydraft.lsp_server.settings import FILE_NAME
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,10 @@ class PolydraftServer(LanguageServer):
         self.protocol.notify(messages.STATUS, messages.to_wire(status))
         if self._loading is not None:
             self._loading.follow(status)
+
+    def called(self, call: messages.Call) -> None:
+        if not self.left.is_set():
+            self.protocol.notify(messages.CALL, messages.to_wire(call))
 
     def show(self, message: str, kind: types.MessageType) -> None:
         self.window_show_message(types.ShowMessageParams(kind, message))
@@ -156,7 +161,7 @@ class PolydraftServer(LanguageServer):
             if not self.left.is_set():
                 self.protocol.notify(messages.DRAFT, messages.to_wire(streamed))
 
-        return await self.session.complete(Ask(document, offset, trigger, k, on_draft=on_draft))
+        return await self.session.complete(Ask(document, offset, trigger, k, on_draft, request_id))
 
     # --- settings ---
 

@@ -1,8 +1,9 @@
 """One client's state, and a request's way through it: nothing here knows the protocol's messages.
 
-A request goes: refused? → draft cache → model loaded? → anchor → the engine's thread (excluded?
-context, decoding) → draft cache → answer. All methods run on the event loop's thread; only what
-is handed to the worker runs on the engine's, and it works on snapshots.
+A request goes: refused? → draft cache → a call under way that may serve? → model loaded? → anchor
+→ the engine's thread (excluded? context, decoding) → draft cache → answer. What may be needed next
+is drafted when the engine is idle. All methods run on the event loop's thread; only what is handed
+to the worker runs on the engine's, and it works on snapshots.
 """
 
 from __future__ import annotations
@@ -10,30 +11,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from lsprotocol.types import MessageType
 
-from polydraft.completion.protocols import Completer
-from polydraft.completion.types import (
-    Cancelled,
-    CancelToken,
-    Completion,
-    ContextChunk,
-    Deadline,
-    Draft,
-    OnDraft,
-    Request,
-    Stats,
-)
-from polydraft.lsp_server.anchor import Anchor, fresh_anchor, next_anchor, reanchor_due
+from polydraft.completion.types import ContextChunk, Request
+from polydraft.lsp_server.asks import Answer, Ask, Trigger
+from polydraft.lsp_server.calls import Calls
 from polydraft.lsp_server.documents import Document, with_line_feeds
-from polydraft.lsp_server.draft_cache import DraftCache
-from polydraft.lsp_server.messages import Status
+from polydraft.lsp_server.messages import Call, Status
 from polydraft.lsp_server.services import Services
 from polydraft.lsp_server.settings import Settings
 from polydraft.lsp_server.shared_model import SharedModel
@@ -49,33 +37,11 @@ class Client(Protocol):
 
     def status(self, status: Status) -> None: ...
 
+    def called(self, call: Call) -> None:
+        """Tell what a call of the model cost."""
+
     def show(self, message: str, kind: MessageType) -> None:
         """Show the user a message."""
-
-
-class Trigger(Enum):
-    AUTOMATIC = "automatic"  # because of typing: obeys the settings
-    INVOKED = "invoked"  # the user asked for it: always tries
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A place to complete: `offset` into the document; `k` None means as the settings say."""
-
-    document: Document
-    offset: int
-    trigger: Trigger = Trigger.INVOKED
-    k: int | None = None
-    on_draft: Callable[[str, Draft], None] | None = None  # (id, draft), on the loop's thread
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The drafts for an `Ask`, each with an id, best first."""
-
-    drafts: tuple[tuple[str, Draft], ...] = ()
-    stats: Stats = Stats()
-    from_cache: bool = False
 
 
 class _Excluded(Exception):
@@ -92,14 +58,13 @@ class Session:
         self._client = client
         self._services = services
         self._roots: tuple[Path, ...] = ()
-        self._cache = DraftCache()
-        self._anchors: dict[str, Anchor] = {}
         self._last_chosen: dict[str, tuple[ContextChunk, ...]] = {}  # on the engine's thread
         self._recent: tuple[Path, ...] = ()  # of closed documents, the latest first
-        self._newest: dict[str, int] = {}
-        self._serial = 0
         self._told: set[tuple[str, str]] = set()
         self._model = SharedModel(services.pool, client.status)
+        self._calls = Calls(
+            services.worker, self.settings, self._model, self._context_adder, client.called
+        )
         self._started = False
         self._applied: Settings | None = None
 
@@ -130,13 +95,13 @@ class Session:
 
     def forget_drafts(self) -> None:
         """Drop all cached drafts, e.g. because other files are excluded now."""
-        self._cache.clear()
+        self._calls.forget_drafts()
 
     def reload(self) -> Status:
         """Read the settings again and load the model again if that had failed."""
         self.reread_settings()
         if self._started and self._model.want(self.settings.current.model_settings):
-            self._anchors.clear()
+            self._calls.forget_anchors()
         return self._model.status
 
     def _apply_settings(self) -> None:
@@ -144,9 +109,9 @@ class Session:
         if not self._started or settings == self._applied:
             return
         self._applied = settings
-        self._cache.clear()
+        self.forget_drafts()
         if self._model.want(settings.model_settings):
-            self._anchors.clear()
+            self._calls.forget_anchors()
 
     # --- documents ---
 
@@ -162,10 +127,8 @@ class Session:
             others = (path for path in self._recent if path != closed.path)
             self._recent = (closed.path, *others)[:_RECENT]
         self.documents = {other: each for other, each in self.documents.items() if other != uri}
-        self._services.worker.cancel((self, uri))
-        self._anchors.pop(uri, None)
+        self._calls.drop(uri)
         self._last_chosen.pop(uri, None)
-        self._newest.pop(uri, None)
         self._told = {told for told in self._told if told[0] != uri}
 
     def close(self) -> None:
@@ -178,31 +141,38 @@ class Session:
 
     async def complete(self, ask: Ask) -> Answer:
         """Answer a request; an older one for the same document is answered without drafts."""
-        self._serial += 1
-        serial, uri = self._serial, ask.document.uri
-        self._newest[uri] = serial
-        self._services.worker.cancel((self, uri))
+        uri = ask.document.uri
+        turn = self._calls.turn(uri)
         self._warn(self.settings.poll())
         self._apply_settings()
         if uri not in self.documents or self._refused(ask):
+            self._calls.end(uri)
             return Answer()
-        await asyncio.sleep(0)  # of requests that arrived together, let the newest come forward
-        if self._newest.get(uri) != serial:
-            return Answer()
-        request = self._request(ask)
-        cached = self._cache.lookup(uri, request.prefix, request.suffix, request.k)
-        if cached:
-            return _answer(serial, cached, from_cache=True)
-        completer = self._model.completer
-        if completer is None:
-            self._model.remind()
-            return Answer()
-        completion = await self._compute(ask, request, completer, serial)
-        if completion is None:
-            return Answer()
-        drafts = completion.drafts[: request.k]
-        self._cache.store(uri, request.prefix, request.suffix, request.k, drafts)
-        return _answer(serial, drafts, stats=completion.stats)
+        try:
+            await asyncio.sleep(0)  # of requests that arrived together, the newest comes forward
+            return await self._calls.answer(ask, self._request(ask), turn)
+        except asyncio.CancelledError:
+            self._calls.taken_back(turn, self.documents.get(uri))
+            raise
+        except _Excluded:
+            self._tell_once(
+                uri,
+                "excluded",
+                f"polydraft does not complete {_name(ask.document)}: it is excluded by "
+                ".gitignore, .polydraftignore, the exclude setting or the list of secret files.",
+                MessageType.Info,
+            )
+        except Exception as error:
+            logger.warning("a completion failed", exc_info=error)
+            self._tell_once(
+                uri,
+                "failed",
+                f"polydraft could not complete {_name(ask.document)} "
+                f"({type(error).__name__}: {error}). The server goes on; if this happens again, "
+                "see its log.",
+                MessageType.Warning,
+            )
+        return Answer()
 
     def _request(self, ask: Ask) -> Request:
         document, settings = ask.document, self.settings.current
@@ -216,50 +186,6 @@ class Session:
             multiline=settings.wants_multiline,
             budget=settings.budget,
         )
-
-    async def _compute(
-        self, ask: Ask, request: Request, completer: Completer, serial: int
-    ) -> Completion | None:
-        """Have the engine answer; None where it was overtaken, failed, or may not."""
-        uri = ask.document.uri
-        anchor, self._anchors[uri] = next_anchor(
-            self._anchors.get(uri), request.prefix, request.suffix
-        )
-        add_context = self._context_adder(ask.document)
-        deadline = Deadline.after(self.settings.current.deadline_ms / 1000)
-        on_draft = self._streaming(ask, serial)
-
-        def work(cancel: CancelToken) -> Completion:  # on the engine's thread
-            prompt = add_context(replace(request, anchor=anchor))
-            cancel.check()
-            return completer.complete(prompt, cancel=cancel, deadline=deadline, on_draft=on_draft)
-
-        try:
-            completion = await asyncio.wrap_future(self._services.worker.submit((self, uri), work))
-        except Cancelled:
-            return None
-        except _Excluded:
-            self._tell_once(
-                uri,
-                "excluded",
-                f"polydraft does not complete {_name(ask.document)}: it is excluded by "
-                ".gitignore, .polydraftignore, the exclude setting or the list of secret files.",
-                MessageType.Info,
-            )
-            return None
-        except Exception as error:
-            logger.warning("a completion failed", exc_info=error)
-            self._tell_once(
-                uri,
-                "failed",
-                f"polydraft could not complete {_name(ask.document)} "
-                f"({type(error).__name__}: {error}). The server goes on; if this happens again, "
-                "see its log.",
-                MessageType.Warning,
-            )
-            return None
-        self._reanchor_when_idle(uri, request, completer, add_context)
-        return completion
 
     def _context_adder(self, document: Document) -> Callable[[Request], Request]:
         """What adds other files' text to a request, on the engine's thread.
@@ -295,47 +221,6 @@ class Session:
 
         return add_context
 
-    def _streaming(self, ask: Ask, serial: int) -> OnDraft | None:
-        if ask.on_draft is None or not self.settings.stream:
-            return None
-        loop, deliver = asyncio.get_running_loop(), ask.on_draft
-
-        def on_loop(draft: Draft) -> None:
-            if self._newest.get(ask.document.uri) == serial:
-                deliver(f"{serial}.first", draft)
-
-        def on_draft(draft: Draft) -> None:
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(on_loop, draft)
-
-        return on_draft
-
-    def _reanchor_when_idle(
-        self,
-        uri: str,
-        request: Request,
-        completer: Completer,
-        add_context: Callable[[Request], Request],
-    ) -> None:
-        state = self._anchors.get(uri)
-        if state is None or not reanchor_due(state, request.prefix):
-            return
-        offset, fresh = fresh_anchor(request.prefix, request.suffix)
-        loop = asyncio.get_running_loop()
-
-        def moved() -> None:
-            if self._anchors.get(uri) is state:
-                self._anchors[uri] = fresh
-
-        def prefill(cancel: CancelToken) -> None:  # on the engine's thread
-            prompt = add_context(replace(request, anchor=offset))
-            # From its first token on the KV cache serves the new anchor, even if cut short.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(moved)
-            completer.prefill(prompt, cancel=cancel)
-
-        self._services.worker.when_idle((self, uri), prefill)
-
     def _refused(self, ask: Ask) -> bool:
         """Whether this request gets no drafts whatever the model would say."""
         document, settings = ask.document, self.settings.current
@@ -370,13 +255,6 @@ class Session:
     def _warn(self, problems: Sequence[str]) -> None:
         for problem in problems:
             self._client.show(f"polydraft: {problem}", MessageType.Warning)
-
-
-def _answer(
-    serial: int, drafts: Sequence[Draft], *, stats: Stats | None = None, from_cache: bool = False
-) -> Answer:
-    named = tuple((f"{serial}.{index}", draft) for index, draft in enumerate(drafts))
-    return Answer(named, stats or Stats(), from_cache)
 
 
 def _name(document: Document) -> str:

@@ -27,7 +27,7 @@ DEFAULT_MODEL = "qwen2.5-coder-0.5b"
 _LARGEST_FILE = 64 * 1024
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_WEIGHTS = ("auto", "int8", "int8w", "int4w", "bf16", "f32")
+_WEIGHTS = ("auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32")
 _MULTILINE = {"auto": None, "always": True, "never": False}
 # Keys that editors keep in the same section for themselves.
 _EDITOR_KEYS = frozenset({"trace", "client"})
@@ -101,7 +101,7 @@ class Settings:
     weights: str = _setting(
         "auto",
         Rule(
-            'one of "auto", "int8", "int8w", "int4w", "bf16", "f32"',
+            'one of "auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32"',
             lambda value: isinstance(value, str) and value in _WEIGHTS,
         ),
     )
@@ -110,6 +110,7 @@ class Settings:
     new_tokens: int = _setting(48, _integer(1, 512))
     deadline_ms: int = _setting(4000, _integer(50, 600_000))
     automatic: bool = _setting(True, _BOOLEAN)
+    speculate: bool = _setting(True, _BOOLEAN)
     multiline: str = _setting(
         "auto",
         Rule(

@@ -24,7 +24,7 @@ from polydraft.lsp_server.settings import (
 
 logger = logging.getLogger(__name__)
 
-_OPTIONS_ONLY = frozenset({"trusted", "stream"})
+_OPTIONS_ONLY = frozenset({"trusted", "stream", "calls"})
 
 
 class WorkspaceSettings:
@@ -34,6 +34,7 @@ class WorkspaceSettings:
         self.current = Settings()
         self.trusted = False
         self.stream = False
+        self.calls = False
         self.watched = False  # the editor reports changes of the file
         self.fixed: Layer = {}  # values that stand over all others, e.g. the command line's
         self._is_ready = is_ready

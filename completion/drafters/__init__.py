@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from polydraft.completion.drafters.beam import Beam
+from polydraft.completion.drafters.eager_fork import EagerFork
 from polydraft.completion.drafters.entropy_fork import EntropyFork
 from polydraft.completion.drafters.first_fork import FirstTokenFork
 from polydraft.completion.drafters.greedy import Greedy
 from polydraft.completion.drafters.gumbel import GumbelTopK
 from polydraft.completion.drafters.lazy_fork import LazyFork
+from polydraft.completion.drafters.led_beam import LedBeam
 from polydraft.completion.drafters.plain import PlainSuperposed
 from polydraft.completion.drafters.rescored import SuperposedRescored
 from polydraft.completion.drafters.sampling import Sampling, min_p, nucleus
@@ -25,6 +27,11 @@ _ALL: tuple[Drafter, ...] = (
     Beam(),
     FirstTokenFork(),
     LazyFork(),
+    EagerFork(),
+    LedBeam(),
+    LedBeam("led-beam-0.5", patience=0.5),
+    LedBeam("led-beam-0", patience=0.0),
+    LedBeam("led-beam-inf", patience=9.0),
     EntropyFork(),
     GumbelTopK(),
     PlainSuperposed(),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 
 from polydraft.completion.drafters.forks import Fork, all_forks, refill
-from polydraft.completion.drafters.run import announce, greedy_row, run
+from polydraft.completion.drafters.run import announce, greedy_first, greedy_row, run
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.rows import Choice, Row
 from polydraft.completion.tree import DraftTree
@@ -33,7 +33,7 @@ class EntropyFork:
         rows = [best[depth].take(task.ends) for depth in depths]
         announce(rows, task)
         run(tree, rows, task)
-        return refill(tree, [greedy, *rows], task)
+        return greedy_first(refill(tree, [greedy, *rows], task))
 
 
 def entropy(choice: Choice) -> float:

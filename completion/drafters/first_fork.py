@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from polydraft.completion.drafters.run import announce, distinct, run
+from polydraft.completion.drafters.run import announce, distinct, greedy_first, run
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.rows import Row, choices
 from polydraft.completion.tree import DraftTree
@@ -25,4 +25,4 @@ class FirstTokenFork:
             rows.append(row)
         announce(rows, task)
         run(tree, rows, task)
-        return distinct(rows, task.key)
+        return greedy_first(distinct(rows, task.key))

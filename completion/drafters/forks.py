@@ -33,7 +33,7 @@ class Fork:
 def all_forks(rows: Sequence[Row]) -> list[Fork]:
     """Every prefix above the floor that no row has yet, once each."""
     taken = {(*row.ids[: i + 1],) for row in rows for i in range(len(row.ids))}
-    taken |= {(*row.ids, row.seen[-1].tokens[0]) for row in rows if row.finish is Finish.STOP_TOKEN}
+    taken |= {(*row.ids, row.stop_token) for row in rows if row.stop_token is not None}
     found: dict[tuple[int, ...], Fork] = {}
     for row in rows:
         joint = 0.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from polydraft.completion.drafters.forks import refill
-from polydraft.completion.drafters.run import greedy_row
+from polydraft.completion.drafters.run import greedy_first, greedy_row
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.rows import Row
 from polydraft.completion.tree import DraftTree
@@ -18,4 +18,4 @@ class LazyFork:
     name: str = "lazy-fork"
 
     def draft(self, tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:
-        return refill(tree, [greedy_row(tree, logits, task)], task)
+        return greedy_first(refill(tree, [greedy_row(tree, logits, task)], task))

@@ -21,7 +21,7 @@ import torch
 
 from polydraft.completion.drafters.forks import best_forks, refill
 from polydraft.completion.drafters.greedy import Greedy
-from polydraft.completion.drafters.run import announce, distinct, out_of_time, run
+from polydraft.completion.drafters.run import announce, distinct, greedy_first, out_of_time, run
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.meter import OutOfTime
 from polydraft.completion.prefix_cache import common_prefix
@@ -53,7 +53,7 @@ class SuperposedRescored:
             out_of_time(rows)
             return distinct(rows, task.key)
         run(tree, rows, task)
-        return refill(tree, rows, task)
+        return greedy_first(refill(tree, rows, task))
 
 
 def _superpose(

@@ -57,3 +57,8 @@ def distinct(rows: Iterable[Row], key: Key) -> list[Row]:
         if text is not None:
             kept.setdefault(text, row)
     return list(kept.values())
+
+
+def greedy_first(rows: list[Row]) -> list[Row]:
+    """The first row stays: it was shown first. The others follow by mean log-probability (nats)."""
+    return [*rows[:1], *sorted(rows[1:], key=lambda row: -row.mean_logprob)]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.weights
 async def test_a_cold_server_answers_at_once_says_loading_then_gives_drafts_that_parse(
     weights: Path, project: Path
 ) -> None:
-    early, *points = real_points(project / "rich" / "text.py", 4)
+    early, *points = real_points(project / "rich" / "text.py", 11)
     editor = harness.Editor()
     await editor.client.start_io(*SERVE, "--stdio")
     process = editor.client._server

@@ -94,7 +94,12 @@ class Editor:
                 capabilities=capabilities,
                 root_uri=root.as_uri() if root else None,
                 # A slow machine must not cut short what a test holds up.
-                initialization_options={"deadlineMs": 60_000, **(options or {})},
+                # What is drafted ahead in idle time would mix with the requests that tests count.
+                initialization_options={
+                    "deadlineMs": 60_000,
+                    "speculate": False,
+                    **(options or {}),
+                },
             )
         )
         self.client.initialized(types.InitializedParams())

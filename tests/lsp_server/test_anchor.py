@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from polydraft.lsp_server.anchor import (
     DUE_CHARACTERS,
+    DUE_LINES,
     Anchor,
     fresh_anchor,
     next_anchor,
@@ -34,25 +35,35 @@ def test_each_kind_of_jump_or_edit_elsewhere_anchors_anew() -> None:
         ("A\nb = 1", "\nc"),  # the text before the anchor changed
         ("a\nb =", "\nc"),  # backspaced past the anchor
         ("a\nb = ", " \nc"),
+        ("a\nb = f(1", "]\nc"),  # closes nothing that was opened
+        ("a\nb = f(1)", ")\nc"),
     ]
     for prefix, suffix in rows:
         assert next_anchor(state, prefix, suffix) == fresh_anchor(prefix, suffix)
 
 
-def test_after_two_lines_or_200_characters_anchoring_anew_is_due() -> None:
+def test_after_some_lines_or_many_characters_anchoring_anew_is_due() -> None:
     _, state = next_anchor(None, "", "")
-    assert not reanchor_due(state, "one\ntw")
-    assert reanchor_due(state, "one\ntwo\n")
-    assert not reanchor_due(state, "x" * DUE_CHARACTERS)
-    assert reanchor_due(state, "x" * (DUE_CHARACTERS + 1))
+    assert not reanchor_due(state, "1\n" * (DUE_LINES - 1) + "x", "")
+    assert reanchor_due(state, "1\n" * DUE_LINES, "")
+    assert not reanchor_due(state, "x" * DUE_CHARACTERS, "")
+    assert reanchor_due(state, "x" * (DUE_CHARACTERS + 1), "")
 
 
 def test_what_was_due_and_found_no_idle_time_is_forced_at_twice_the_amount() -> None:
     _, state = next_anchor(None, "", "")
-    assert next_anchor(state, "1\n2\n3\n", "")[0] == 0
-    assert next_anchor(state, "1\n2\n3\n4\n", "")[0] == 8
+    assert next_anchor(state, "1\n" * (2 * DUE_LINES - 1), "")[0] == 0
+    assert next_anchor(state, "1\n" * 2 * DUE_LINES, "")[0] == 4 * DUE_LINES
     assert next_anchor(state, "x " * DUE_CHARACTERS, "")[0] == 0
     assert next_anchor(state, "x " * (DUE_CHARACTERS + 1), "")[0] > 0
+
+
+def test_what_the_editor_closes_behind_the_cursor_moves_no_anchor() -> None:
+    offset, state = next_anchor(None, "x = ", "\n")
+    for prefix, suffix in [("x = f(", ")\n"), ("x = f([a", "])\n"), ('x = f("', '")\n')]:
+        assert next_anchor(state, prefix, suffix) == (offset, state)
+        assert state.closers(prefix, suffix) == suffix[:-1]
+    assert not reanchor_due(state, "x = f(" + "a" * 2 * DUE_CHARACTERS, ")\n")
 
 
 @given(
@@ -67,4 +78,4 @@ def test_the_anchor_lies_in_the_prefix_and_what_stands_before_it_is_the_states(
     for prefix, suffix in steps:
         offset, state = next_anchor(state, prefix, suffix)
         assert prefix[:offset] == state.head
-        assert state.suffix == suffix
+        assert state.suffix == suffix  # nothing is opened here that an editor would close

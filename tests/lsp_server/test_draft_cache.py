@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from polydraft.completion.types import Draft
-from polydraft.lsp_server.draft_cache import DraftCache
+from polydraft.lsp_server.draft_cache import DraftCache, Place
 from tests.fakes import draft
 
 
@@ -110,6 +110,40 @@ def test_the_text_held_is_bounded_too() -> None:
     for index in range(10):
         cache.store("p", f"{index}" * 40, "", 1, [draft("x")])
     assert len(cache) == 2
+
+
+def test_the_cache_knows_where_a_model_was_asked_and_had_nothing() -> None:
+    cache = cached()
+    assert cache.knows("a.py", "x = ", "", 3) and cache.knows("a.py", "x = ", "", 1)
+    assert not cache.knows("a.py", "x = ", "", 4)
+    assert not cache.knows("a.py", "x = f", "", 3)
+    cache.discard("a.py", "x = ", "")
+    assert not cache.knows("a.py", "x = ", "", 3)
+    assert len(cache) == 0
+
+
+def test_a_place_leads_to_those_that_typing_gives() -> None:
+    here = Place("x = ", ")\n")
+    rows = [
+        (Place("x = ", ")\n"), True),
+        (Place("x = f", ")\n"), True),
+        (Place("x = f(", "))\n"), True),  # closed by the editor
+        (Place("x = f)", "\n"), True),  # typed over
+        (Place("x = f", "\n"), False),
+        (Place("x = f", "]\n"), False),
+        (Place("x =", ")\n"), False),
+        (Place("y = f", ")\n"), False),
+    ]
+    assert [here.leads_to(there) for there, _ in rows] == [leads for _, leads in rows]
+
+
+@given(st.text("ab()", max_size=4), st.text("ab()\n", max_size=4), st.text("ab(", max_size=4))
+def test_a_place_leads_to_where_its_drafts_are_accepted(
+    prefix: str, suffix: str, text: str
+) -> None:
+    here = Place(prefix, suffix)
+    assert here.leads_to(here.accepting(draft(text)))
+    assert here.accepting(draft(text, replace=1)) == Place(prefix + text, suffix[1:])
 
 
 words = st.text("ab(", min_size=1, max_size=6)

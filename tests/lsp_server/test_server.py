@@ -10,9 +10,12 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from polydraft.completion.types import ContextChunk
+from polydraft.lsp_server.anchor import DUE_LINES
 from polydraft.lsp_server.server import create_server
 from tests.fakes import FakeCompleter, FakeProvider, draft
 from tests.lsp_server.harness import URI, Editor, connected, editing, serving, shared
+
+MUCH = "1\n" + "y = 2\n" * (DUE_LINES - 1) + "z = "
 
 
 def writing(*texts: Any) -> FakeProvider:
@@ -311,15 +314,16 @@ async def test_after_much_typing_idle_time_anchors_anew() -> None:
     provider = writing("zzz")
     async with editing(provider, text="x = \n", gather=lambda **_: (chunk,)) as editor:
         await editor.inline(0, 4)
-        editor.insert(0, 4, "1\ny = 2\nz = ")
-        await editor.inline(2, 4)
+        editor.insert(0, 4, MUCH)
+        await editor.inline(DUE_LINES, 4)
         await seen(provider.completer, lambda fake: len(fake.prefills) == 1)
         (prefill,) = provider.completer.prefills
-        assert prefill.anchor == len("x = 1\ny = 2\nz = ")
+        here = len("x = " + MUCH)
+        assert prefill.anchor == here
         assert prefill.context == (chunk,)
-        editor.insert(2, 4, "3")
-        await editor.inline(2, 5)
-        assert [request.anchor for request in provider.completer.requests] == [4, 4, 16]
+        editor.insert(DUE_LINES, 4, "3")
+        await editor.inline(DUE_LINES, 5)
+        assert [request.anchor for request in provider.completer.requests] == [4, 4, here]
 
 
 async def test_a_request_cuts_idle_work_short() -> None:
@@ -328,11 +332,11 @@ async def test_a_request_cuts_idle_work_short() -> None:
     completer.prefill_gate.clear()
     async with editing(provider, text="x = \n") as editor:
         await editor.inline(0, 4)
-        editor.insert(0, 4, "1\ny = 2\nz = ")
-        await editor.inline(2, 4)
+        editor.insert(0, 4, MUCH)
+        await editor.inline(DUE_LINES, 4)
         await seen(completer, lambda fake: len(fake.prefills) == 1)
-        editor.insert(2, 4, "3")
-        assert await editor.inline(2, 5) == ["3zzz"]
+        editor.insert(DUE_LINES, 4, "3")
+        assert await editor.inline(DUE_LINES, 5) == ["3zzz"]
         assert completer.cancelled == 1
 
 
