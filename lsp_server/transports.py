@@ -104,7 +104,8 @@ async def serve_tcp(
     async with _tasks() as connections:
 
         def accept(reader: asyncio.StreamReader, stream: asyncio.StreamWriter) -> None:
-            connections(connected(reader, stream))
+            task = connections(connected(reader, stream))
+            task.add_done_callback(lambda _: stream.close())  # it may end before it began
 
         server = await asyncio.start_server(accept, _address(host), port, limit=_LARGEST_MESSAGE)
         try:
@@ -282,14 +283,15 @@ def _read_on_thread(descriptor: int, reader: asyncio.StreamReader) -> None:
 
 
 @asynccontextmanager
-async def _tasks() -> AsyncIterator[Callable[[Coroutine[object, None, None]], None]]:
+async def _tasks() -> AsyncIterator[Callable[[Coroutine[object, None, None]], asyncio.Task[None]]]:
     """What starts tasks that are cancelled and awaited at the end."""
     running: set[asyncio.Task[None]] = set()
 
-    def start(work: Coroutine[object, None, None]) -> None:
+    def start(work: Coroutine[object, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         running.add(task)
         task.add_done_callback(running.discard)
+        return task
 
     try:
         yield start
