@@ -5,7 +5,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help demo test test-fast check format bench bench-decode bench-accuracy bench-typing clean
+.PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-infilling bench-llama \
+        bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -49,8 +50,26 @@ bench-decode: $(STAMP) ## k drafts against one, and against transformers
 bench-drafters: $(STAMP) ## quality and cost of every drafting method (--k 3, --k 8)
 	@$(BIN)/python -m benchmarks.drafters $(ARGS)
 
+bench-infilling: $(STAMP) ## missing lines against the functions' tests (--data FILE): pass@1, pass@k
+	@$(BIN)/python -m benchmarks.infilling $(ARGS)
+
+bench-llama: $(STAMP) ## steps and drafts against llama.cpp (--llama-python PATH)
+	@$(BIN)/python -m benchmarks.llama $(ARGS)
+
+bench-scaling: $(STAMP) ## cost against the prompt's length and against k
+	@$(BIN)/python -m benchmarks.scaling $(ARGS)
+
 bench-accuracy: $(STAMP) ## next-token accuracy of the weight formats
 	@$(BIN)/python -m benchmarks.accuracy $(ARGS)
+
+bench-attention: $(STAMP) ## shared-prefix attention against one masked call
+	@$(BIN)/python -m benchmarks.attention $(ARGS)
+
+bench-ngrams: $(STAMP) ## the workspace's n-grams: memory, speed, and whether they are right
+	@$(BIN)/python -m benchmarks.ngrams $(ARGS)
+
+bench-context: $(STAMP) ## what text of other files buys where it is needed, and costs
+	@$(BIN)/python -m benchmarks.context $(ARGS)
 
 bench-typing: $(STAMP) ## real lines typed at human rhythm: latency, model calls, right drafts
 	@$(BIN)/python -m benchmarks.typing_replay $(ARGS)

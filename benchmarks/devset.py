@@ -110,15 +110,15 @@ def project_points(project: str, texts: Mapping[str, str]) -> list[Point]:
         text = texts[path]
         chooser = random.Random(f"{project} {path}")
         for kind in KINDS:
-            places = list(_places(text, kind))
-            if places and len(taken[kind]) < PER_KIND:
-                start, end = chooser.choice(places)
+            found = list(places(text, kind))
+            if found and len(taken[kind]) < PER_KIND:
+                start, end = chooser.choice(found)
                 point = Point(project, path, kind, text[:start], text[end:], text[start:end])
                 taken[kind].append(point)
     return [point for kind in KINDS for point in taken[kind]]
 
 
-def _places(text: str, kind: str) -> Iterator[tuple[int, int]]:
+def places(text: str, kind: str) -> Iterator[tuple[int, int]]:
     """[start, end) of every possible truth of a kind."""
     lines = text.splitlines(keepends=True)
     starts = [0]

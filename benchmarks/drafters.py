@@ -12,7 +12,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +20,29 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import devset, quality
+from benchmarks import devset, problems, quality, sandbox
 from benchmarks.harness import Row as Measure
-from benchmarks.harness import report
+from benchmarks.harness import peak_memory_mb, report
 from benchmarks.plots import quality_against_cost
 from polydraft.completion.completer import EngineCompleter
 from polydraft.completion.drafters import DRAFTERS, Drafter, Task
 from polydraft.completion.engine import Engine
+from polydraft.completion.protocols import Feed, Model
 from polydraft.completion.rows import Row
 from polydraft.completion.tree import DraftTree
 from polydraft.completion.types import Budget, Request
 from polydraft.models.cache_dir import cache_root
+from polydraft.models.kv_cache import KVCache
 from polydraft.models.load import load_model
+from polydraft.models.native_cache import NativeCache
 from polydraft.models.registry import DEFAULT_SMALL, load_registry
 from polydraft.models.store import ensure_model
 
 PROMPT_TOKENS, NEW_TOKENS = 288, 48
+BUDGET = Budget(PROMPT_TOKENS, NEW_TOKENS)
 MAIN = "superposed"
+
+Passes = Callable[[devset.Point, str], bool]  # whether a completed document passes its tests
 
 
 @dataclass
@@ -57,10 +63,7 @@ class Timed:
     def draft(self, tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:
         heard: list[float] = []
         start = time.perf_counter()
-        told = Task(
-            task.k, task.ends, task.key, lambda row: heard.append(time.perf_counter() - start),
-            task.ngrams, task.first,
-        )  # fmt: skip
+        told = replace(task, on_row=lambda row: heard.append(time.perf_counter() - start))
         passes = tree.passes
         rows = self.drafter.draft(tree, logits, told)
         self.seconds = time.perf_counter() - start
@@ -85,14 +88,20 @@ def exact_logprobs(tree: DraftTree, logits: torch.Tensor, ids: Sequence[int]) ->
 
 
 def judge(
-    completer: EngineCompleter, engine: Engine, point: devset.Point, method: str, k: int
+    completer: EngineCompleter,
+    engine: Engine,
+    point: devset.Point,
+    method: str,
+    k: int,
+    budget: Budget = BUDGET,
+    passes: Passes | None = None,
 ) -> dict[str, Any]:
     """One method at one point."""
     timed = Timed(DRAFTERS[method])
     engine.drafter = timed
     request = Request(
         point.prefix, point.suffix, point.path, "python", k=k, multiline=point.kind == "block",
-        budget=Budget(PROMPT_TOKENS, NEW_TOKENS),
+        budget=budget,
     )  # fmt: skip
     drafts = completer.complete(request).drafts
     texts = [draft.text for draft in drafts]
@@ -104,6 +113,7 @@ def judge(
         "prefix": quality.best_prefix(texts, point.truth),
         "distinct": quality.distinct(texts),
         "parse": statistics.fmean(map(quality.parses, whole)) if whole else 0.0,
+        "passed": [passes(point, document) for document in whole] if passes else [],
         "best_logprob": max(timed.scores, default=None),
         "mean_logprob": statistics.fmean(timed.scores) if timed.scores else None,
         "seconds": timed.seconds,
@@ -121,6 +131,8 @@ def run(
     methods: Sequence[str],
     k: int,
     out: Path,
+    budget: Budget = BUDGET,
+    passes: Passes | None = None,
 ) -> list[dict[str, Any]]:
     """Every method at every point; records are kept in `out`, and points found there are done."""
     records = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
@@ -128,10 +140,12 @@ def run(
     for number, point in enumerate(chosen):
         if point.name in done:
             continue
-        judge(completer, engine, point, "greedy", 1)  # the prompt comes into the cache
+        judge(completer, engine, point, "greedy", 1, budget)  # the prompt comes into the cache
         turn = number % len(methods)
         order = [*methods[turn:], *methods[:turn]]
-        found = {method: judge(completer, engine, point, method, k) for method in order}
+        found = {
+            method: judge(completer, engine, point, method, k, budget, passes) for method in order
+        }
         record = {"point": point.name, "kind": point.kind, "truth": point.truth, "methods": found}
         records.append(record)
         with out.open("a") as file:
@@ -228,6 +242,14 @@ def load(drafter: Callable[[], Drafter] | None = None) -> tuple[EngineCompleter,
     return EngineCompleter(engine, loaded.tokenizer, loaded.prompt_format), engine
 
 
+def slot_bytes(model: Model) -> float:
+    """Bytes of keys and values, in all layers, that a slot of the model's cache takes."""
+    cache = model.new_cache()
+    assert isinstance(cache, KVCache | NativeCache)
+    model.forward(cache, Feed(None, torch.tensor([0]), torch.tensor([0]), None))
+    return cache.nbytes / cache.capacity
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="six points, under a minute")
@@ -236,8 +258,11 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=320)
     parser.add_argument("--methods", default=",".join(DRAFTERS), help="greedy is always among them")
     parser.add_argument("--chosen", default=MAIN, help="the method that targets are about")
+    parser.add_argument("--data", type=Path, help="problems with tests (benchmarks/problems.py)")
+    parser.add_argument("--problems", type=int, default=100, help="how many of them")
     parser.add_argument("--resume", action="store_true", help="go on with the records kept")
     asked = parser.parse_args()
+    solved = problems.read(problems.data_file(asked.data)) if asked.data else []
     methods = list(dict.fromkeys(["greedy", *asked.methods.split(",")]))
     chosen = devset.points(asked.split)[: 6 if asked.quick else asked.points]
     out = cache_root() / "benchmarks" / f"drafters-{asked.split}-k{asked.k}.jsonl"
@@ -247,6 +272,20 @@ def main() -> None:
     completer, engine = load()
     records = run(completer, engine, chosen, methods, asked.k, out)
     table = {method: summary(records, method) for method in methods}
+    for values in table.values():
+        values["KV MB"] = values["slots"] * slot_bytes(engine.model) / 1e6
+    if solved:
+        sampled = problems.sample(solved, 2 if asked.quick else asked.problems)
+        own = out.with_name(f"problems-k{asked.k}.jsonl")
+        if not asked.resume:
+            own.unlink(missing_ok=True)
+        ran = run(
+            completer, engine, [problem.point for problem in sampled], methods, asked.k, own,
+            problems.BUDGET, problems.checker(sampled),
+        )  # fmt: skip
+        for method, values in table.items():
+            values |= problems.pass_rates(ran, method)
+        print(f"pass@1 and pass@k: {len(ran)} problems; {sandbox.isolation()}")
     show(table, f"{len(records)} points of {asked.split}, k = {asked.k}; times relative to greedy")
     rows = targets(table, asked.k, asked.chosen) if asked.chosen in table else []
     for method in methods:
@@ -261,8 +300,10 @@ def main() -> None:
         Measure(f"{method}: {key}", value, "") for method in methods
         for key, value in table[method].items()
     ]  # fmt: skip
+    rows.append(Measure("peak resident memory of the process", peak_memory_mb(), "MB"))
     name = f"drafters-k{asked.k}" if asked.split == "test" else f"drafters-dev-k{asked.k}"
-    report(name, rows, asked.quick, command=f"make bench-drafters ARGS='--k {asked.k}'")
+    more = f" --data FILE --problems {asked.problems}" if solved else ""
+    report(name, rows, asked.quick, command=f"make bench-drafters ARGS='--k {asked.k}{more}'")
     if not asked.quick and asked.split == "test":
         target = Path(__file__).parent.parent / "docs" / f"drafters-k{asked.k}.svg"
         quality_against_cost(table, asked.k, len(records), target)

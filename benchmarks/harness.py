@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import sys
 import time
@@ -62,6 +63,12 @@ def interleaved(
 def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
     """Median of the pairwise ratios of two interleaved series."""
     return statistics.median(a / b for a, b in zip(above, below, strict=True))
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has had resident so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def report(name: str, rows: Sequence[Row], quick: bool, command: str = "") -> None:

@@ -1,24 +1,76 @@
-"""Quality against cost, one point a method. Needs matplotlib: pip install 'polydraft[bench]'."""
+"""The benchmarks' pictures, as SVG. They need matplotlib (pip install 'polydraft[bench]').
+
+Without it nothing is drawn, which is said, and the benchmark goes on.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One pair of axes; `series` maps a name to its points (x, y)."""
+
+    x: str
+    y: str
+    series: Mapping[str, Sequence[tuple[float, float]]]
+
+
+def _pyplot() -> Any:
+    """matplotlib's pyplot, set to give equal files for equal data; None if it is missing."""
+    try:
+        import matplotlib
+    except ImportError:
+        print("no plot: matplotlib is missing (pip install 'polydraft[bench]')")
+        return None
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "polydraft"
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def lines(panels: Sequence[Panel], title: str, target: Path) -> None:
+    """Lines over panels side by side; the axes begin at zero, so that lengths can be compared."""
+    pyplot = _pyplot()
+    if pyplot is None:
+        return
+    size = (5.5 * len(panels), 4.6)
+    figure, axes = pyplot.subplots(1, len(panels), figsize=size, squeeze=False)
+    for axis, panel in zip(axes[0], panels, strict=True):
+        for name, points in panel.series.items():
+            axis.plot(*zip(*points, strict=True), marker="o", markersize=4, label=name)
+        axis.set_xlabel(panel.x)
+        axis.set_ylabel(panel.y)
+        axis.set_xlim(left=0)
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+        if len(panel.series) > 1:
+            axis.legend()
+    figure.suptitle(title)
+    _save(figure, target)
+
+
+def _save(figure: Any, target: Path) -> None:
+    from matplotlib import pyplot
+
+    figure.tight_layout()
+    figure.savefig(target, metadata={"Date": None})
+    pyplot.close(figure)
+    print(f"written to {target}")
 
 
 def quality_against_cost(
     table: Mapping[str, Mapping[str, float]], k: int, points: int, target: Path
 ) -> None:
-    """Write an SVG; says so and goes on when matplotlib is missing."""
-    try:
-        import matplotlib
-    except ImportError:
-        print("no plot: matplotlib is missing (pip install 'polydraft[bench]')")
+    """One point a method: how good its drafts are, and what they cost against one greedy draft."""
+    pyplot = _pyplot()
+    if pyplot is None:
         return
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "polydraft"
-    from matplotlib import pyplot
-
     figure, axes = pyplot.subplots(1, 2, figsize=(11, 4.6))
     for axis, (key, label) in zip(
         axes,
@@ -39,6 +91,4 @@ def quality_against_cost(
         axis.grid(alpha=0.3)
         axis.margins(x=0.18, y=0.12)
     figure.suptitle(f"{k} drafts at {points} points")
-    figure.tight_layout()
-    figure.savefig(target, metadata={"Date": None})
-    print(f"written to {target}")
+    _save(figure, target)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.ends import EndRule, TextEnds
 from polydraft.completion.engine import Engine
 from polydraft.completion.healing import Healed, Vocabulary, hold_back
+from polydraft.completion.lookahead import Lookahead
 from polydraft.completion.meter import Meter
 from polydraft.completion.ngram import NGrams
+from polydraft.completion.ngram_index import NGramIndex
 from polydraft.completion.postprocess import Finished, finish_text, visible_key
 from polydraft.completion.prompt import Prompt, PromptFormat, build_prompt
 from polydraft.completion.protocols import Decoder, Tokenizer
@@ -43,6 +47,16 @@ class EngineCompleter:
         self._format = prompt_format
         self._vocabulary = Vocabulary(tokenizer)
 
+    @cached_property
+    def tokenizer_id(self) -> str:
+        """A hash of what each id stands for."""
+        size = len(self._tokenizer)
+        spellings = (self._tokenizer.token_bytes(index).hex() for index in range(size))
+        return hashlib.sha256(" ".join(spellings).encode()).hexdigest()
+
+    def encode(self, text: str) -> list[int]:
+        return self._tokenizer.encode(text)
+
     def complete(
         self,
         request: Request,
@@ -51,6 +65,7 @@ class EngineCompleter:
         deadline: Deadline | None = None,
         on_draft: OnDraft | None = None,
         on_text: OnText | None = None,
+        workspace: NGramIndex | None = None,
     ) -> Completion:
         started = time.perf_counter()
         meter = Meter(cancel, deadline)
@@ -80,8 +95,10 @@ class EngineCompleter:
             if on_draft is not None:
                 on_draft(draft)
 
-        ngrams = NGrams(prompt.ids, prompt=prompt.ids)
-        task = Task(request.k, ends, visible.key, announce, ngrams, first_tokens)
+        ngrams = NGrams(prompt.ids, prompt=prompt.ids, workspace=workspace)
+        task = Task(
+            request.k, ends, visible.key, announce, ngrams, first_tokens, Lookahead(prompt.ids)
+        )
         outcome = self._engine.draft(prompt.ids, task, meter)
         drafts = [draft for row in outcome.rows if (draft := visible.draft(row)) is not None]
         total = time.perf_counter() - started

@@ -70,7 +70,7 @@ def build_prompt(request: Request, tokenizer: Tokenizer, fmt: PromptFormat) -> P
     if request.prefix.endswith("\r") and request.suffix.startswith("\n"):
         request = _before_line_end(request)
     budget = request.budget.prompt_tokens
-    typed_share = max(2, budget // 8)
+    typed_share = _typed_share(budget)
     anchor, typed, held_back = _typed(request, tokenizer, typed_share)
     room = budget - typed_share - 4  # the three FIM tokens and the first token of all
 
@@ -113,6 +113,17 @@ def _before_line_end(request: Request) -> Request:
 def _only(token: int | None) -> int:
     assert token is not None  # PromptFormat checks that the three come together
     return token
+
+
+def context_share(request: Request) -> int:
+    """About how many tokens of the prompt are for `request.context`, whatever that will be."""
+    budget = request.budget.prompt_tokens
+    room = budget - _typed_share(budget) - 4
+    return _context_share(request, len(request.prefix), room)
+
+
+def _typed_share(budget: int) -> int:
+    return max(2, budget // 8)
 
 
 # What was typed ---------------------------------------------------------------------------------

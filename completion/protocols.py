@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import torch
+from typing import TYPE_CHECKING, Protocol
 
 from polydraft.completion.types import CancelToken, Completion, Deadline, OnDraft, OnText, Request
+
+if TYPE_CHECKING:  # who only names a protocol does not wait for torch to load
+    import torch
+
+    from polydraft.completion.ngram_index import NGramIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,15 @@ class Completer(Protocol):
     draft as soon as there is one and `on_text` with the text of the likeliest draft as far as it
     has come (a hint for those whose user types on: it may come seldom or never), raises `Cancelled`
     within one decode step of `cancel`, and returns what it has when the deadline passes.
+    `workspace` is an index of the caller's, in this completer's ids: the completer keeps no text.
     """
+
+    @property
+    def tokenizer_id(self) -> str:
+        """Equal for completers whose token ids mean the same, in any process."""
+
+    def encode(self, text: str) -> list[int]:
+        """The token ids of a piece of text, for a `NGramIndex`."""
 
     def complete(
         self,
@@ -105,6 +116,7 @@ class Completer(Protocol):
         deadline: Deadline | None = None,
         on_draft: OnDraft | None = None,
         on_text: OnText | None = None,
+        workspace: NGramIndex | None = None,
     ) -> Completion: ...
 
     def prefill(self, request: Request, *, cancel: CancelToken | None = None) -> None:

@@ -33,6 +33,7 @@ from polydraft.lsp_server.flights import Flight, Flights, either
 from polydraft.lsp_server.messages import Call, Outcome, Purpose
 from polydraft.lsp_server.shared_model import SharedModel
 from polydraft.lsp_server.worker import Worker
+from polydraft.lsp_server.workspace_ngrams import IndexFor
 from polydraft.lsp_server.workspace_settings import WorkspaceSettings
 
 T = TypeVar("T")
@@ -68,12 +69,14 @@ class Calls:
         settings: WorkspaceSettings,
         model: SharedModel,
         context_adder: ContextAdder,
+        index_for: Callable[[Document], IndexFor],
         called: Callable[[Call], None],
     ) -> None:
         self._worker = worker
         self._settings = settings
         self._model = model
         self._context_adder = context_adder
+        self._index_for = index_for
         self._called = called
         self._cache = DraftCache()
         self._flights = Flights()
@@ -226,6 +229,7 @@ class Calls:
         """Give a call to the engine; `request` is anchored as the document's state says."""
         uri, loop = flight.uri, asyncio.get_running_loop()
         add_context = self._context_adder(ask.document)
+        index_for = self._index_for(ask.document)
         deadline = Deadline.after(self._settings.current.deadline_ms / 1000)
         # The prompt leaves out what the editor closed since the anchor.
         suffix = self._anchors[uri].suffix
@@ -252,7 +256,12 @@ class Calls:
             prompt = add_context(replace(request, anchor=anchor, suffix=suffix))
             cancel.check()
             done = completer.complete(
-                prompt, cancel=cancel, deadline=deadline, on_draft=on_draft, on_text=on_text
+                prompt,
+                cancel=cancel,
+                deadline=deadline,
+                on_draft=on_draft,
+                on_text=on_text,
+                workspace=index_for(completer),
             )
             here = (before_closers(draft, closers) for draft in done.drafts)
             drafts = tuple(draft for draft in here if draft is not None)[: flight.k]

@@ -15,7 +15,6 @@ from polydraft.lsp_server.failures import CommandError, UsageError
 from polydraft.lsp_server.ignore import IgnoreRules
 from polydraft.lsp_server.place import Cursor
 from polydraft.lsp_server.settings import FILE_NAME, RULES, ModelSettings, Settings
-from polydraft.lsp_server.surroundings import around_cursor
 from polydraft.lsp_server.workspace_settings import WorkspaceSettings
 from polydraft.models.progress import Progress
 
@@ -137,7 +136,7 @@ def request_at(cursor: Cursor, workspace: Workspace, options: Options) -> Reques
     chunks = gather(
         workspace.root,
         document.path,
-        around_cursor(request),
+        request,
         {document.path: document.text},
         (),
         workspace.rules,

@@ -294,7 +294,8 @@ async def _did_change_workspace_folders(
 
 def _accepted(ls: PolydraftServer, *arguments: Any) -> None:
     """The user took a draft; its id is the only argument."""
-    ls.session.accepted.extend(str(argument) for argument in arguments[:1])
+    for argument in arguments[:1]:
+        ls.session.accept(str(argument))
 
 
 def _version() -> str:

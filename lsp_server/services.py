@@ -10,6 +10,7 @@ from typing import Protocol
 from polydraft.completion.types import ContextChunk, Request
 from polydraft.lsp_server.completers import CompleterPool, CompleterProvider
 from polydraft.lsp_server.documents import Document
+from polydraft.lsp_server.ngram_store import NGramStore
 from polydraft.lsp_server.worker import Worker
 
 IsExcluded = Callable[[Path, Path | None], bool]
@@ -46,6 +47,7 @@ class Services:
     pool: CompleterPool
     is_excluded: IsExcluded
     gather: Gather
+    ngram_store: NGramStore | None = None  # None: no index outlives its client
 
     def close(self) -> None:
         """Cancel all work and wait for the engine's thread."""
@@ -54,7 +56,10 @@ class Services:
 
 
 def create_services(
-    provider: CompleterProvider, is_excluded: IsExcluded, gather: Gather
+    provider: CompleterProvider,
+    is_excluded: IsExcluded,
+    gather: Gather,
+    ngram_store: NGramStore | None = None,
 ) -> Services:
     """Start the engine's thread; close what is returned when the last connection has ended."""
-    return Services(Worker(), CompleterPool(provider), is_excluded, gather)
+    return Services(Worker(), CompleterPool(provider), is_excluded, gather, ngram_store)

@@ -67,17 +67,20 @@ def serve(
     Without an address the server speaks over the standard streams. `model` stands over every
     other setting of the model.
     """
+    from polydraft.lsp_server.ngram_store import NGramStore
     from polydraft.lsp_server.server import PolydraftServer, create_server
     from polydraft.lsp_server.services import create_services
     from polydraft.lsp_server.surroundings import Surroundings
     from polydraft.lsp_server.transports import serve_stdio, serve_tcp, serve_websocket
     from polydraft.lsp_server.wiring import ModelProvider
+    from polydraft.models.cache_dir import cache_root
 
     provider = ModelProvider()
     if model is not None:
         provider.registry.resolve(model)  # a wrong name is told here, not in an editor's log
     around = Surroundings()
-    services = create_services(provider, around.is_excluded, around.gather)
+    store = NGramStore(cache_root() / "ngrams")
+    services = create_services(provider, around.is_excluded, around.gather, store)
 
     def make_server() -> PolydraftServer:
         server = create_server(services)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,19 +18,22 @@ from typing import Protocol
 
 from lsprotocol.types import MessageType
 
-from polydraft.completion.types import ContextChunk, Request
+from polydraft.completion.types import ContextChunk, Draft, Request
 from polydraft.lsp_server.asks import Answer, Ask, Trigger
 from polydraft.lsp_server.calls import Calls
 from polydraft.lsp_server.documents import Document, with_line_feeds
-from polydraft.lsp_server.messages import Call, Status
+from polydraft.lsp_server.messages import Call, State, Status
 from polydraft.lsp_server.services import Services
 from polydraft.lsp_server.settings import Settings
 from polydraft.lsp_server.shared_model import SharedModel
+from polydraft.lsp_server.workspace_indexer import Accepted, View
+from polydraft.lsp_server.workspace_ngrams import WorkspaceNGrams
 from polydraft.lsp_server.workspace_settings import WorkspaceSettings
 
 logger = logging.getLogger(__name__)
 
 _RECENT = 16
+_OFFERED = 64  # drafts that the user may still say to have accepted
 
 
 class Client(Protocol):
@@ -54,16 +58,28 @@ class Session:
     def __init__(self, client: Client, services: Services) -> None:
         self.settings = WorkspaceSettings(services.pool.provider.is_ready)
         self.documents: Mapping[str, Document] = {}  # by URI, the latest used last; never mutated
-        self.accepted: list[str] = []  # ids of accepted drafts
         self._client = client
         self._services = services
         self._roots: tuple[Path, ...] = ()
         self._last_chosen: dict[str, tuple[ContextChunk, ...]] = {}  # on the engine's thread
         self._recent: tuple[Path, ...] = ()  # of closed documents, the latest first
         self._told: set[tuple[str, str]] = set()
-        self._model = SharedModel(services.pool, client.status)
+        self._offered: OrderedDict[str, tuple[Ask, Draft]] = OrderedDict()  # by the drafts' ids
+        self._model = SharedModel(services.pool, self._hear_status)
+        self._ngrams = WorkspaceNGrams(
+            services.worker,
+            services.is_excluded,
+            services.ngram_store,
+            lambda: self._model.completer,
+            self._view_of,
+        )
         self._calls = Calls(
-            services.worker, self.settings, self._model, self._context_adder, client.called
+            services.worker,
+            self.settings,
+            self._model,
+            self._context_adder,
+            lambda document: self._ngrams.index_for(self._root_of(document.path)),
+            client.called,
         )
         self._started = False
         self._applied: Settings | None = None
@@ -82,6 +98,7 @@ class Session:
 
     def set_roots(self, roots: Sequence[Path]) -> None:
         self._roots = tuple(roots)
+        self._ngrams.keep_only(roots)
 
     def configure(self, raw: object) -> None:
         """Take the editor's settings."""
@@ -96,6 +113,7 @@ class Session:
     def forget_drafts(self) -> None:
         """Drop all cached drafts, e.g. because other files are excluded now."""
         self._calls.forget_drafts()
+        self._ngrams.forget()
 
     def reload(self) -> Status:
         """Read the settings again and load the model again if that had failed."""
@@ -119,6 +137,7 @@ class Session:
         """A document was opened or changed."""
         others = {uri: other for uri, other in self.documents.items() if uri != document.uri}
         self.documents = {**others, document.uri: document}
+        self._ngrams.touch(self._root_of(document.path))
 
     def drop(self, uri: str) -> None:
         """A document was closed: its requests end."""
@@ -130,11 +149,14 @@ class Session:
         self._calls.drop(uri)
         self._last_chosen.pop(uri, None)
         self._told = {told for told in self._told if told[0] != uri}
+        if closed is not None:
+            self._ngrams.touch(self._root_of(closed.path))
 
     def close(self) -> None:
         """The client is gone: everything that it waited for ends."""
         for uri in tuple(self.documents):
             self.drop(uri)
+        self._ngrams.close()
         self._model.release()
 
     # --- requests ---
@@ -150,7 +172,9 @@ class Session:
             return Answer()
         try:
             await asyncio.sleep(0)  # of requests that arrived together, the newest comes forward
-            return await self._calls.answer(ask, self._request(ask), turn)
+            answer = await self._calls.answer(ask, self._request(ask), turn)
+            self._remember(ask, answer)
+            return answer
         except asyncio.CancelledError:
             self._calls.taken_back(turn, self.documents.get(uri))
             raise
@@ -173,6 +197,39 @@ class Session:
                 MessageType.Warning,
             )
         return Answer()
+
+    def accept(self, draft_id: str) -> None:
+        """The user took one of the drafts offered of late."""
+        # The first draft may have been streamed before the answer, which it also stands first in.
+        offered = self._offered.pop(draft_id.replace(".first", ".0"), None)
+        if offered is None:
+            return
+        ask, draft = offered
+        path, before = ask.document.path, with_line_feeds(ask.document.text[: ask.offset])
+        if path is not None:
+            text = before[before.rfind("\n") + 1 :] + draft.text
+            self._ngrams.accept(self._root_of(path), path, text)
+
+    def _remember(self, ask: Ask, answer: Answer) -> None:
+        self._offered.update((draft_id, (ask, draft)) for draft_id, draft in answer.drafts)
+        while len(self._offered) > _OFFERED:
+            self._offered.popitem(last=False)
+
+    def _hear_status(self, status: Status) -> None:
+        self._client.status(status)
+        if status.state is State.READY:  # what was opened before could not be indexed yet
+            for document in self.documents.values():
+                self._ngrams.touch(self._root_of(document.path))
+
+    def _view_of(self, root: Path, look: int, accepted: tuple[Accepted, ...]) -> View:
+        """What the n-grams of a workspace folder are made of, as it is now."""
+        settings = self.settings.current
+        documents = {
+            document.path: document
+            for document in self.documents.values()
+            if document.path is not None and self._root_of(document.path) == root
+        }
+        return View(documents, lambda path: settings.excludes(path, root), accepted, look)
 
     def _request(self, ask: Ask) -> Request:
         document, settings = ask.document, self.settings.current

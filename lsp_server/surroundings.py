@@ -9,16 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from polydraft.completion.types import ContextChunk, Request
-from polydraft.lsp_server.context import ChunkCache, gather
+from polydraft.lsp_server.context import gather
 from polydraft.lsp_server.documents import Document
 from polydraft.lsp_server.ignore import IgnoreRules
-
-_BEFORE, _AFTER = 4000, 2000  # code points of the document that other files are compared with
-
-
-def around_cursor(request: Request) -> str:
-    """The text that other files must have something in common with."""
-    return request.prefix[-_BEFORE:] + request.suffix[:_AFTER]
+from polydraft.lsp_server.source_files import FileCache
 
 
 class Surroundings:
@@ -26,7 +20,7 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._rules: dict[Path | None, IgnoreRules] = {}
-        self._chunks = ChunkCache()
+        self._files = FileCache()
 
     def is_excluded(self, path: Path, root: Path | None) -> bool:
         return self._rules_of(root).is_excluded(path)
@@ -46,12 +40,12 @@ class Surroundings:
         return gather(
             root,
             document.path,
-            around_cursor(request),
+            request,
             {document.path: document.text, **texts},
             recent,
             self._rules_of(root),
             previous=previous,
-            cache=self._chunks,
+            files=self._files,
         )
 
     def _rules_of(self, root: Path | None) -> IgnoreRules:

@@ -53,6 +53,11 @@ class KVCache:
         self.positions = torch.cat([self.positions, positions.cpu()])
 
     @property
+    def capacity(self) -> int:
+        """Slots that the buffers have room for."""
+        return self._keys[0].shape[2] if self._keys else 0
+
+    @property
     def nbytes(self) -> int:
         """Bytes held by the preallocated buffers."""
         return sum(b.nbytes for b in (*self._keys, *self._values))

@@ -36,7 +36,7 @@ class LeanDecoder(nn.Module):
         self,
         embeddings: torch.Tensor,  # [M, D]
         positions: torch.Tensor,  # [M]
-        masks: dict[str, torch.Tensor | None],  # see `transformer.TransformerModel`
+        masks: dict[str, torch.Tensor],  # see `transformer.TransformerModel`
         cache: KVCache,
         logits_from: int,
     ) -> torch.Tensor:
@@ -73,7 +73,7 @@ class _Layer(nn.Module):
         x: torch.Tensor,  # [M, D]
         cos: torch.Tensor,  # [M, 1, head size]
         sin: torch.Tensor,  # [M, 1, head size], its first half negated
-        mask: torch.Tensor | None,
+        mask: torch.Tensor,
         cache: KVCache,
         index: int,
     ) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,10 @@ from polydraft.models.native_cache import NativeCache
 from polydraft.models.native_forward import Linear, Norm, Weights, forward
 from polydraft.models.native_support import LANES, OUTPUTS, shape_of, supports
 from polydraft.models.windows import windows_of
+
+# One pass at a time: a model that is being loaded tries itself while another one decodes, two would
+# take the threads from each other, and numba's own pool, the last resort, bears no second caller.
+_ONE_PASS = threading.Lock()
 
 Tensors = Mapping[str, torch.Tensor]  # as `native_tensors` names them
 
@@ -74,18 +79,19 @@ class NativeModel:
         cos, sin = self._rotary(embeddings.float(), feed.positions[None])
         logits = torch.empty(new - feed.logits_from, self._weights.head.scale.shape[1])
         keys, values = cache.with_room(new)
-        forward(
-            embeddings.float().clone().numpy(),
-            cos[0].float().contiguous().numpy(),
-            sin[0].float().contiguous().numpy(),
-            visible.contiguous().numpy(),
-            keys,
-            values,
-            self._weights,
-            self._shape,
-            logits.numpy(),
-            self.threads,
-        )
+        with _ONE_PASS:
+            forward(
+                embeddings.float().clone().numpy(),
+                cos[0].float().contiguous().numpy(),
+                sin[0].float().contiguous().numpy(),
+                visible.contiguous().numpy(),
+                keys,
+                values,
+                self._weights,
+                self._shape,
+                logits.numpy(),
+                self.threads,
+            )
         cache.advance(feed.positions)
         return logits[:, : self.vocab_size]
 

@@ -1,6 +1,7 @@
 """The key-value cache of the native forward pass: numpy, keys with their slots innermost.
 
-Scores of one query against a block of slots are then sums of whole vectors.
+Scores of one query against a block of slots are then sums of whole vectors (`attention_kernels.py`,
+for whose blocks slots and the values' dimensions are padded).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from polydraft.models.attention_kernels import BLOCK
 
 _GROWTH = 512  # slots: capacity grows in such steps, so that short prompts stay small
 
@@ -24,7 +27,8 @@ class NativeCache:
         self.length = 0
         self.positions = torch.zeros(0, dtype=torch.long)  # [length], text position of each slot
         self._keys: Array = np.empty((layers, groups, size, 0), np.float32)
-        self._values: Array = np.empty((layers, groups, 0, size), np.float32)
+        padded = -(-size // BLOCK) * BLOCK
+        self._values: Array = np.zeros((layers, groups, 0, padded), np.float32)
 
     def crop(self, length: int) -> None:
         """Forget all slots from `length` on. Raises ValueError if fewer are held."""
@@ -48,7 +52,7 @@ class NativeCache:
         self.crop(end)
 
     def with_room(self, new: int) -> tuple[Array, Array]:
-        """keys [layers, groups, size, capacity] and values [layers, groups, capacity, size].
+        """keys [layers, groups, size, capacity] and values [layers, groups, capacity, padded size].
 
         There is room for `new` slots behind those held. Raises ValueError beyond `max_length`.
         """
@@ -57,9 +61,10 @@ class NativeCache:
             raise ValueError(f"the cache holds at most {self.max_length} slots, not {end}")
         if end > self._values.shape[2]:
             capacity = min(self.max_length, -(-end // _GROWTH) * _GROWTH)
+            capacity = -(-capacity // BLOCK) * BLOCK
             layers, groups, size, _ = self._keys.shape
-            keys = np.empty((layers, groups, size, capacity), np.float32)
-            values = np.empty((layers, groups, capacity, size), np.float32)
+            keys = np.zeros((layers, groups, size, capacity), np.float32)
+            values = np.zeros((layers, groups, capacity, self._values.shape[3]), np.float32)
             keys[..., : self.length] = self._keys[..., : self.length]
             values[:, :, : self.length] = self._values[:, :, : self.length]
             self._keys, self._values = keys, values
@@ -69,6 +74,12 @@ class NativeCache:
         """Count M new slots, whose keys and values were written, as held."""
         self.length += positions.numel()
         self.positions = torch.cat([self.positions, positions])
+
+    @property
+    def capacity(self) -> int:
+        """Slots that the buffers have room for."""
+        capacity: int = self._values.shape[2]
+        return capacity
 
     @property
     def nbytes(self) -> int:

@@ -11,6 +11,8 @@ integer sums are exact and each row is computed by itself: scores of a batched p
 single steps.
 
 Attention reads the keys of a block of slots once for all rows (they share the prefix in one cache).
+Functions that run in parallel are given each array as one argument: numba takes for granted that
+arguments do not overlap.
 """
 
 from __future__ import annotations
@@ -20,12 +22,27 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, prange
 
-from polydraft.models.dot_kernels import address, dot_1, dot_2, dot_3
+from polydraft.models.attention_kernels import BLOCK, QUERIES, sums_1, sums_2, sums_3, sums_4
+from polydraft.models.dot_kernels import (
+    MOST_ROWS,
+    address,
+    dot_1,
+    dot_2,
+    dot_3,
+    dot_4,
+    dot_5,
+    dot_6,
+    dot_7,
+    dot_8,
+)
 from polydraft.models.native_support import LANES, OUTPUTS, Shape
+from polydraft.models.thread_pool import prefer_work_stealing
 
 _ROWS = 32  # rows of inputs that stay in the second-level cache while weights pass
-_SLOTS = 256  # slots of keys that stay in the first-level cache while rows pass
+_SLOTS = 512  # slots of values that stay in the second-level cache while rows pass
 _MATH = {"reassoc", "contract", "nsz", "arcp"}  # vector sums; no NaN or infinity is assumed away
+
+prefer_work_stealing()
 
 Array = Any  # numba's view of numpy arrays has no use for static dtypes
 
@@ -121,29 +138,68 @@ def _normalize(
             into[d] = (row[d] - mean) * factor * weight[d] + bias[d]
 
 
-@njit(cache=True, fastmath=_MATH)
-def _activate(up: Array, gated: bool, powers: Array, out: Array) -> None:
-    """silu(gate) * up, or gelu(up), of each row of up [M, 2 I or I], into out [M, I].
+@njit(cache=True, fastmath=_MATH, parallel=True)
+def _activate(
+    up: Array,  # [M, 2 I or I]
+    gated: bool,
+    powers: Array,  # int32 scratch [threads, I]
+    out: Array,  # [M, I]
+    levels: Array,  # [M, I] int16
+    scales: Array,  # [M]
+    threads: int,
+) -> None:
+    """silu(gate) * up, or gelu(up), of each row into `out`, and that as levels.
 
-    powers: int32 scratch [I]; gelu is the tanh form, x * sigmoid(2 u) in other words.
+    gelu is the tanh form, x * sigmoid(2 u) in other words.
     """
     rows, inner = out.shape
-    for m in range(rows):
-        x, into = up[m], out[m]
-        # sigmoid(u) = e^min(u, 0) / (1 + e^-|u|), so that no exponent is positive
-        for i in range(inner):
-            u = x[i]
-            if not gated:
-                u = np.float32(1.5957691216057308) * (u + np.float32(0.044715) * u * u * u)
-            into[i] = -abs(u)
-        _exp_all(into, powers)
-        for i in range(inner):
-            e = into[i]
-            top = np.float32(1) if x[i] >= 0 else e
-            into[i] = x[i] * top / (np.float32(1) + e)
-        if gated:
+    for thread in prange(threads):
+        for m in range(rows * thread // threads, rows * (thread + 1) // threads):
+            x, into = up[m], out[m]
+            # sigmoid(u) = e^min(u, 0) / (1 + e^-|u|), so that no exponent is positive
             for i in range(inner):
-                into[i] *= x[inner + i]
+                u = x[i]
+                if not gated:
+                    u = np.float32(1.5957691216057308) * (u + np.float32(0.044715) * u * u * u)
+                into[i] = -abs(u)
+            _exp_all(into, powers[thread])
+            for i in range(inner):
+                e = into[i]
+                top = np.float32(1) if x[i] >= 0 else e
+                into[i] = x[i] * top / (np.float32(1) + e)
+            if gated:
+                for i in range(inner):
+                    into[i] *= x[inner + i]
+            quantize(out[m : m + 1], levels[m : m + 1], scales[m : m + 1])
+
+
+@njit(cache=True, inline="always")
+def _dots(inputs: Any, rows: int, weights: Any, size: int, sums: Any) -> int:
+    """Some of the `rows` rows of inputs with one block of weights; returns how many."""
+    if MOST_ROWS == 8:  # known when this is compiled
+        if rows >= 8:
+            dot_8(inputs, weights, size, sums)
+            return 8
+        if rows == 7:
+            dot_7(inputs, weights, size, sums)
+            return 7
+        if rows == 6:
+            dot_6(inputs, weights, size, sums)
+            return 6
+        if rows == 5:
+            dot_5(inputs, weights, size, sums)
+            return 5
+        if rows == 4:
+            dot_4(inputs, weights, size, sums)
+            return 4
+    if rows == 3:
+        dot_3(inputs, weights, size, sums)
+        return 3
+    if rows == 1:
+        dot_1(inputs, weights, size, sums)
+        return 1
+    dot_2(inputs, weights, size, sums)
+    return 2
 
 
 @njit(cache=True, fastmath=_MATH, parallel=True)
@@ -161,7 +217,7 @@ def product(
     rows, size = inputs.shape
     blocks = levels.shape[0]
     for thread in prange(threads):
-        sums = np.empty(3 * OUTPUTS, np.int32)
+        sums = np.empty(MOST_ROWS * OUTPUTS, np.int32)
         held = address(sums, 0)
         for start in range(0, rows, _ROWS):
             stop = min(rows, start + _ROWS)
@@ -170,16 +226,7 @@ def product(
                 n = block * OUTPUTS
                 m = start
                 while m < stop:
-                    here = address(inputs, m * size)
-                    taken = 2
-                    if stop - m == 3:
-                        taken = 3
-                        dot_3(here, weights, size, held)
-                    elif stop - m == 1:
-                        taken = 1
-                        dot_1(here, weights, size, held)
-                    else:
-                        dot_2(here, weights, size, held)
+                    taken = _dots(address(inputs, m * size), stop - m, weights, size, held)
                     for r in range(taken):
                         for c in range(OUTPUTS):
                             y = np.float32(sums[r * OUTPUTS + c])
@@ -201,53 +248,45 @@ def _rotate(qkv: Array, cos: Array, sin: Array, shape: Shape) -> None:
                 x[d + half] = b * cos[m, d + half] + a * sin[m, d + half]
 
 
-@njit(cache=True, fastmath=_MATH)
-def _scores(query: Array, other: Array, keys: Array, start: int, into: Array, also: Array) -> None:
-    """Two queries' [D] products with the keys [D, capacity] of the slots from `start` on.
-
-    Rows are sliced first: an index that might be negative keeps a loop from becoming vector code.
-    """
-    stop = start + len(into)
-    into[:] = np.float32(0)
-    also[:] = np.float32(0)
-    for d in range(0, len(query), 4):
-        a, b, c, e = query[d], query[d + 1], query[d + 2], query[d + 3]
-        f, g, h, i = other[d], other[d + 1], other[d + 2], other[d + 3]
-        k, m = keys[d][start:stop], keys[d + 1][start:stop]
-        n, o = keys[d + 2][start:stop], keys[d + 3][start:stop]
-        for s in range(len(into)):
-            into[s] += a * k[s] + b * m[s] + c * n[s] + e * o[s]
-            also[s] += f * k[s] + g * m[s] + h * n[s] + i * o[s]
-
-
-@njit(cache=True, fastmath=_MATH)
-def _mix(weights: Array, values: Array, start: int, stop: int, into: Array) -> None:
-    """into [D] += the values [slots, D] of [start, stop), weighted."""
-    whole = stop - (stop - start) % 4
-    for s in range(start, whole, 4):
-        a, b, c, e = weights[s], weights[s + 1], weights[s + 2], weights[s + 3]
-        k, m, n, o = values[s], values[s + 1], values[s + 2], values[s + 3]
-        for d in range(len(into)):
-            into[d] += a * k[d] + b * m[d] + c * n[d] + e * o[d]
-    for s in range(whole, stop):
-        a, k = weights[s], values[s]
-        for d in range(len(into)):
-            into[d] += a * k[d]
+@njit(cache=True, inline="always")
+def _sums(
+    queries: int,
+    factors: Any,
+    factor_stride: int,
+    columns: Any,
+    column_stride: int,
+    length: int,
+    into: Any,
+    stride: int,
+    add: bool,
+) -> None:
+    """The kernel for a number of queries; see `attention_kernels.py`."""
+    if queries == 4:
+        sums_4(factors, factor_stride, columns, column_stride, length, into, stride, add)
+    elif queries == 3:
+        sums_3(factors, factor_stride, columns, column_stride, length, into, stride, add)
+    elif queries == 2:
+        sums_2(factors, factor_stride, columns, column_stride, length, into, stride, add)
+    else:
+        sums_1(factors, factor_stride, columns, column_stride, length, into, stride, add)
 
 
 @njit(cache=True, fastmath=_MATH, parallel=True)
 def _attend(
     qkv: Array,  # [M, heads + 2 groups, size], rotated
-    keys: Array,  # [groups, size, capacity], slots innermost
-    values: Array,  # [groups, capacity, size]
+    keys: Array,  # [groups, size, capacity], slots innermost; capacity in whole blocks
+    values: Array,  # [groups, capacity, padded size]
     visible: Array,  # [M, L + M] bool
     shape: Shape,
-    scores: Array,  # [M * heads, >= L + M] scratch
+    scaled: Array,  # scratch [groups, Q, size], Q query heads of a group for all rows
+    scores: Array,  # scratch [groups, Q, slots in whole blocks]
     powers: Array,  # the same, int32
+    mixed: Array,  # scratch [groups, Q, padded size]
     out: Array,  # [M, heads * size]
     threads: int,
 ) -> None:
     rows, slots = visible.shape
+    size, capacity, padded = shape.size, keys.shape[2], values.shape[2]
     repeat = shape.heads // shape.groups
     queries = rows * repeat  # of one group
     parts = min(queries, (threads + shape.groups - 1) // shape.groups)
@@ -257,61 +296,70 @@ def _attend(
         while s < root and visible[m, s]:
             s += 1
         root = s
-    factor = np.float32(1.0 / np.sqrt(shape.size))
-    spare = np.empty((shape.groups * parts, _SLOTS), np.float32)
+    scale = np.float32(1.0 / np.sqrt(size))
+    stride = scores.shape[2]
     for task in prange(shape.groups * parts):
         g, part = task // parts, task % parts
         first, last = queries * part // parts, queries * (part + 1) // parts
-        for start in range(0, slots, _SLOTS):
-            stop = min(slots, start + _SLOTS)
-            for q in range(first, last, 2):
-                other = min(q + 1, last - 1)
-                a, b = scores[g * queries + q][start:stop], scores[g * queries + other][start:stop]
-                head, other_head = g * repeat + q % repeat, g * repeat + other % repeat
-                _scores(
-                    qkv[q // repeat, head],
-                    qkv[other // repeat, other_head],
-                    keys[g],
-                    start,
-                    a,
-                    b if other != q else spare[task, : stop - start],
-                )
-                for s in range(max(start, root), stop):
-                    if not visible[q // repeat, s]:
-                        a[s - start] = np.float32(-1e30)
-                    if not visible[other // repeat, s]:
-                        b[s - start] = np.float32(-1e30)
         for q in range(first, last):
-            row = scores[g * queries + q, :slots]
+            for d in range(size):
+                scaled[g, q, d] = qkv[q // repeat, g * repeat + q % repeat, d] * scale
+        for start in range(0, slots, BLOCK):
+            for q in range(first, last, QUERIES):
+                _sums(
+                    min(QUERIES, last - q),
+                    address(scaled, (g * queries + q) * size),
+                    size,
+                    address(keys, g * size * capacity + start),
+                    capacity,
+                    size,
+                    address(scores, (g * queries + q) * stride + start),
+                    stride,
+                    False,
+                )
+        for q in range(first, last):
+            row = scores[g, q, :slots]
+            for s in range(root, slots):
+                if not visible[q // repeat, s]:
+                    row[s] = np.float32(-1e30)
             top = np.float32(-1e30)
             for s in range(slots):
                 top = max(top, row[s])
             for s in range(slots):
-                row[s] = (row[s] - top) * factor
-            _exp_all(row, powers[g * queries + q, :slots])
+                row[s] -= top
+            _exp_all(row, powers[g, q, :slots])
+        for start in range(0, slots, _SLOTS):
+            for q in range(first, last, QUERIES):
+                for d in range(0, padded, BLOCK):
+                    _sums(
+                        min(QUERIES, last - q),
+                        address(scores, (g * queries + q) * stride + start),
+                        stride,
+                        address(values, (g * capacity + start) * padded + d),
+                        padded,
+                        min(_SLOTS, slots - start),
+                        address(mixed, (g * queries + q) * padded + d),
+                        padded,
+                        start > 0,
+                    )
+        for q in range(first, last):
+            row = scores[g, q, :slots]
             total = np.float32(0)
             for s in range(slots):
                 total += row[s]
-            for s in range(slots):
-                row[s] /= total
-        for start in range(0, slots, _SLOTS):
-            stop = min(slots, start + _SLOTS)
-            for q in range(first, last):
-                m, head = q // repeat, g * repeat + q % repeat
-                into = out[m, head * shape.size : (head + 1) * shape.size]
-                if start == 0:
-                    into[:] = np.float32(0)
-                _mix(scores[g * queries + q], values[g], start, stop, into)
+            at = (g * repeat + q % repeat) * size
+            for d in range(size):
+                out[q // repeat, at + d] = mixed[g, q, d] / total
 
 
-@njit(cache=True, fastmath=_MATH)
+@njit(cache=True, fastmath=_MATH, nogil=True)
 def forward(
     x: Array,  # [M, D] float32 embeddings; overwritten
     cos: Array,  # [M, size]
     sin: Array,  # [M, size]
     visible: Array,  # [M, L + M] bool
     keys: Array,  # [layers, groups, size, capacity]; the M slots behind L are written
-    values: Array,  # [layers, groups, capacity, size]
+    values: Array,  # [layers, groups, capacity, padded size]
     weights: Weights,
     shape: Shape,
     logits: Array,  # [M - logits_from, V padded] float32, written
@@ -328,13 +376,17 @@ def forward(
     seen = np.empty((rows, shape.heads * shape.size), np.float32)
     up = np.empty((rows, weights.up.scale.shape[1]), np.float32)
     mixed = np.empty((rows, inner), np.float32)
-    inner_powers = np.empty(inner, np.int32)
+    inner_powers = np.empty((threads, inner), np.int32)
     scale = np.empty(rows, np.float32)
     levels = np.empty((rows, width), np.int16)
     levels_seen = np.empty((rows, shape.heads * shape.size), np.int16)
     levels_inner = np.empty((rows, inner), np.int16)
-    scores = np.empty((rows * shape.heads, slots), np.float32)
-    powers = np.empty((rows * shape.heads, slots), np.int32)
+    queries = rows * shape.heads // shape.groups
+    wide = -(-slots // BLOCK) * BLOCK
+    scaled = np.empty((shape.groups, queries, shape.size), np.float32)
+    scores = np.empty((shape.groups, queries, wide), np.float32)
+    powers = np.empty((shape.groups, queries, wide), np.int32)
+    weighted = np.empty((shape.groups, queries, values.shape[3]), np.float32)
     for i in range(weights.qkv.levels.shape[0]):
         norm = weights.norm_in
         _normalize(x, norm.weight[i], norm.bias[i], shape.epsilon, shape.centred, normed)
@@ -348,7 +400,10 @@ def forward(
                 for d in range(shape.size):
                     keys[i, g, d, held + m] = parts[m, shape.heads + g, d]
                     values[i, g, held + m, d] = parts[m, shape.heads + shape.groups + g, d]
-        _attend(parts, keys[i], values[i], visible, shape, scores, powers, seen, threads)
+        _attend(
+            parts, keys[i], values[i], visible, shape, scaled, scores, powers, weighted, seen,
+            threads,
+        )  # fmt: skip
         quantize(seen, levels_seen, scale)
         w = weights.out
         product(levels_seen, scale, w.levels[i], w.scale[i], w.bias[i], x, True, threads)
@@ -357,8 +412,7 @@ def forward(
         quantize(normed, levels, scale)
         w = weights.up
         product(levels, scale, w.levels[i], w.scale[i], w.bias[i], up, False, threads)
-        _activate(up, shape.gated, inner_powers, mixed)
-        quantize(mixed, levels_inner, scale)
+        _activate(up, shape.gated, inner_powers, mixed, levels_inner, scale, threads)
         w = weights.down
         product(levels_inner, scale, w.levels[i], w.scale[i], w.bias[i], x, True, threads)
     asked = logits.shape[0]

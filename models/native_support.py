@@ -29,6 +29,11 @@ def processor_serves() -> bool:
     return intel and torch.backends.cpu.get_cpu_capability() in {"AVX2", "AVX512"}
 
 
+def wide_vectors() -> bool:
+    """Whether 512-bit vectors serve: integers of 16 bits need AVX-512BW, which torch asks for."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
 def supports(config: Any) -> bool:
     """Whether the pass computes what the architecture does, all its layers being alike."""
     if config.model_type not in SUPPORTED:

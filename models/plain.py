@@ -24,7 +24,7 @@ class PlainDecoder(nn.Module):
         self,
         embeddings: torch.Tensor,  # [M, D]
         positions: torch.Tensor,  # [M]
-        masks: dict[str, torch.Tensor | None],  # see `transformer.TransformerModel`
+        masks: dict[str, torch.Tensor],  # see `transformer.TransformerModel`
         cache: KVCache,
         logits_from: int,
     ) -> torch.Tensor:

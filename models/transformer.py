@@ -12,6 +12,7 @@ from polydraft.models.attention import group_mask
 from polydraft.models.kv_cache import KVCache
 from polydraft.models.lean import LeanDecoder, supports
 from polydraft.models.plain import PlainDecoder
+from polydraft.models.shared_prefix import split_at
 from polydraft.models.windows import windows_of
 
 
@@ -40,7 +41,8 @@ class TransformerModel:
         config = config.get_text_config()
         self._embedding = embedding
         self._decoder = decoder
-        self._queries_per_key = config.num_attention_heads // config.num_key_value_heads
+        self._heads: int = config.num_attention_heads
+        self._queries_per_key = self._heads // config.num_key_value_heads
         self._windows = windows_of(config)
         weight = embedding.get_parameter("weight")
         self.device, self._dtype = weight.device, weight.dtype
@@ -84,19 +86,23 @@ class TransformerModel:
         cache.advance(feed.positions)
         return logits[:, : self.vocab_size].float().cpu()
 
-    def _masks(self, cache: KVCache, feed: Feed) -> dict[str, torch.Tensor | None]:
-        """Kind of layer -> additive attention mask [1, 1, rows, L + M]."""
+    def _masks(self, cache: KVCache, feed: Feed) -> dict[str, torch.Tensor]:
+        """Kind of layer -> additive attention mask [1, 1, rows, S] over the last S slots.
+
+        All rows see all slots before those. A window that hides the first slots leaves no prefix.
+        """
         new, length = feed.positions.numel(), cache.length
         visible = feed.visible
         if visible is None:
             visible = torch.ones(new, length + new, dtype=torch.bool).tril_(length)
         assert visible.shape == (new, length + new)
-        masks: dict[str, torch.Tensor | None] = {}
+        masks: dict[str, torch.Tensor] = {}
         for kind, window in self._windows.items():
             seen = visible
             if window is not None:
                 slots = torch.cat([cache.positions, feed.positions])
                 seen = visible & (feed.positions[:, None] - slots[None] < window)
-            mask = group_mask(seen, self._queries_per_key, self._dtype)
+            suffix = seen[:, split_at(seen, self._heads, self.device) :]
+            mask = group_mask(suffix, self._queries_per_key, self._dtype)
             masks[kind] = mask.to(self.device)
         return masks

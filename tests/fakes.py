@@ -10,7 +10,9 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from polydraft.completion.ngram_index import NGramIndex
 from polydraft.completion.types import (
     CancelToken,
     Completion,
@@ -24,6 +26,7 @@ from polydraft.completion.types import (
     Stats,
 )
 
+T = TypeVar("T")
 Write = Callable[[Request], Sequence[str | Draft]]
 STEP_S = 0.001  # how long a held fake "decodes" between two looks at its cancel token
 
@@ -63,11 +66,18 @@ class FakeCompleter:
     steps: int = 0
     finished: int = 0
     cancelled: int = 0
+    workspaces: list[NGramIndex | None] = field(default_factory=list)  # one a request
+    encoded: list[str] = field(default_factory=list)
+    tokenizer_id: str = "code points"
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
         self.gate.set()
         self.prefill_gate.set()
+
+    def encode(self, text: str) -> list[int]:
+        self._record(self.encoded, text)
+        return [ord(character) for character in text]
 
     def complete(
         self,
@@ -77,7 +87,9 @@ class FakeCompleter:
         deadline: Deadline | None = None,
         on_draft: OnDraft | None = None,
         on_text: OnText | None = None,
+        workspace: NGramIndex | None = None,
     ) -> Completion:
+        self.workspaces.append(workspace)
         if on_text is not None and self.muse is not None:
             on_text(self.muse(request))
         self._record(self.requests, request)
@@ -103,9 +115,9 @@ class FakeCompleter:
         with self.changed:
             assert self.changed.wait_for(lambda: condition(self), timeout=10)
 
-    def _record(self, where: list[Request], request: Request) -> None:
+    def _record(self, where: list[T], what: T) -> None:
         with self.changed:
-            where.append(request)
+            where.append(what)
             self.changed.notify_all()
 
     def _hold(

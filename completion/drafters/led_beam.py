@@ -1,23 +1,27 @@
 """A beam that the greedy row leads: it is never dropped, comes first, and sets the pace.
 
 Beam search finds the alternatives that are probable as a whole, but its first draft comes late and
-its search goes on long after. Here one of the k rows is always the greedy one, the others are the
-most probable other prefixes (sums of exact log-probabilities, step by step), and when the greedy
-row has ended the others get `patience` of its passes more. What has not ended by then is shown as
-far as it came: a beginning that the user may take by the word.
+its search goes on long after. Here the greedy row leads; it runs ahead through guesses that are
+checked in the same pass (`lookahead.py`), so that it ends no later than it would alone. Beside it
+run the most probable other prefixes (sums of exact log-probabilities), chosen anew after every pass
+as in a beam. When the leader has ended, they go on greedily, with guesses of their own, for
+`patience` of its length; what has not ended by then is shown as far as it came: a beginning that
+the user may take by the word.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 
 from polydraft.completion.drafters.run import announce, distinct, greedy_first, out_of_time
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.meter import OutOfTime
-from polydraft.completion.rows import Choice, Row, choices
+from polydraft.completion.rows import Choice, Ends, Row, accept, choices, look, step
 from polydraft.completion.tree import DraftTree
 from polydraft.completion.types import Finish
 
@@ -26,76 +30,126 @@ LEAST_PASSES = 2  # that the others get, however short the greedy draft is
 
 @dataclass(frozen=True, slots=True)
 class LedBeam:
+    """`width` rows run in a pass (None: k), guesses not counted: at most `guesses` for a row."""
+
     name: str = "led-beam"
-    width: int | None = None  # rows in a pass; None: k
+    width: int | None = None
     patience: float = 0.25
+    guesses: int = 3
 
     def draft(self, tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:
-        width = min(self.width or task.k, task.k)
-        pool: list[Row] = []
-        leader, alive = Row("greedy"), [Row("beam")]
-        passes, limit = 0, math.inf
+        search = _Search(task, min(self.width or task.k, task.k) - 1)
+        leader = search.leader
         try:
-            seen = choices(logits[None], 2 * task.k)
-            alive = self._extend([leader], seen, leader, pool, width, task)
-            while alive and passes < limit:
-                first = tree.next_slot
-                pending = torch.tensor([row.ids[-1] for row in alive])
-                seen = choices(tree.feed(pending, [row.slots for row in alive]), 2 * task.k)
-                passes += 1
-                for i, row in enumerate(alive):
-                    row.slots.append(first + i)
-                alive = self._extend(alive, seen, leader, pool, width, task)
-                if leader.finish is not None:
-                    if len(distinct(pool, task.key)) >= task.k:
-                        break
-                    if limit == math.inf:
-                        limit = passes + max(LEAST_PASSES, math.ceil(self.patience * passes))
-            for row in alive:
+            search.begin(choices(logits[None], search.count)[0])
+            while leader.finish is None:
+                guess = task.lookahead.guess(leader.ids, self.guesses)
+                guesses = [guess, *([] for _ in search.others)]
+                seen = look(tree, [leader, *search.others], guesses, search.count)
+                search.extend(guess, seen)
+            passes = max(LEAST_PASSES, math.ceil(self.patience * len(leader.ids)))
+            while passes and search.others and len(distinct(search.ended, task.key)) < task.k:
+                tails = [self._guess(row.ids, leader.ids, task) for row in search.others]
+                step(tree, search.others, task.ends, tails)
+                search.sort_out()
+                passes -= 1
+            for row in search.others:
                 row.finish = Finish.CUT
+            announce(search.others, task)
         except OutOfTime:
-            out_of_time(alive)
-        announce((row for row in alive if row is not leader), task)
-        others = sorted((r for r in pool if r is not leader), key=lambda row: -row.mean_logprob)
-        cut = sorted((r for r in alive if r is not leader), key=lambda row: -row.mean_logprob)
-        return greedy_first(distinct([leader, *others, *cut], task.key)[: task.k])
+            out_of_time([leader, *search.others])
+        ended, cut = (
+            sorted(rows, key=lambda row: -row.mean_logprob)
+            for rows in (search.ended, search.others)
+        )
+        return greedy_first(distinct([leader, *ended, *cut], task.key)[: task.k])
 
-    def _extend(
-        self,
-        rows: list[Row],
-        seen: list[Choice],
-        leader: Row,
-        pool: list[Row],
-        width: int,
-        task: Task,
-    ) -> list[Row]:
-        """The leader's best token, and the best of all other continuations."""
-        candidates = [
-            (sum(row.logprobs) + logprob, row, choice, i)
-            for row, choice in zip(rows, seen, strict=True)
-            for i, logprob in enumerate(choice.logprobs)
-            if not (row is leader and i == 0)
+    def _guess(self, ids: Sequence[int], leader: Sequence[int], task: Task) -> Sequence[int]:
+        """A row's next tokens: the leader's behind the same token, or what the prompt says."""
+        for at in range(len(leader) - 2, -1, -1):
+            if leader[at] == ids[-1]:
+                return leader[at + 1 : at + 1 + self.guesses]
+        return task.lookahead.guess(ids, self.guesses)
+
+
+@dataclass(slots=True)
+class _Search:
+    """The leader, the `others` that run beside it (at most `width`), and those that have ended."""
+
+    task: Task
+    width: int
+    leader: Row = field(default_factory=lambda: Row("greedy"))
+    others: list[Row] = field(default_factory=list)
+    ended: list[Row] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Tokens to look at behind a prefix."""
+        return 2 * self.task.k
+
+    def begin(self, choice: Choice) -> None:
+        """Take what the exact model says behind the prompt."""
+        self.leader.take_best(choice, self.task.ends)
+        announce([self.leader], self.task)
+        self._choose(self._beside_the_leader(0))
+
+    def extend(self, guess: Sequence[int], seen: Sequence[Sequence[tuple[int, Choice]]]) -> None:
+        """Take what it says behind the leader, behind its guess, and behind each other row."""
+        depth = len(self.leader.ids)
+        accept(self.leader, guess, seen[0], self.task.ends)
+        announce([self.leader], self.task)
+        candidates = self._beside_the_leader(depth)
+        for row, ((slot, choice),) in zip(self.others, seen[1:], strict=True):
+            row.slots.append(slot)
+            candidates += [_Candidate(row, len(row.ids), choice, i) for i in range(self.count)]
+        self._choose(candidates)
+
+    def sort_out(self) -> None:
+        """Move the rows that have ended."""
+        announce(self.others, self.task)
+        self.ended += [row for row in self.others if row.finish is not None]
+        self.others = [row for row in self.others if row.finish is None]
+
+    def _beside_the_leader(self, depth: int) -> list[_Candidate]:
+        """What the leader might have taken instead, from a depth on."""
+        return [
+            _Candidate(self.leader, depth + at, choice, i)
+            for at, choice in enumerate(self.leader.seen[depth:])
+            for i in range(1, self.count)
         ]
-        candidates.sort(key=lambda candidate: -candidate[0])
-        branches = [
-            (Row("beam", [*row.ids], [*row.logprobs], [*row.seen], [*row.slots]), choice, i)
-            for _, row, choice, i in candidates[: 2 * task.k]
-        ]
-        alive: list[Row] = []
-        if leader.finish is None:
-            leader.take_best(seen[0], task.ends)
-            if leader.finish is None:
-                alive.append(leader)
-            else:
-                pool.append(leader)
-                announce([leader], task)
-        for branch, choice, i in branches:
-            if len(alive) >= width:
+
+    def _choose(self, candidates: Iterable[_Candidate]) -> None:
+        """Go on with the most probable candidates, but for those that end there."""
+        possible = [each for each in candidates if each.i < len(each.choice.tokens)]
+        self.others = []
+        for candidate in heapq.nlargest(self.count, possible, key=_Candidate.score):
+            if len(self.others) >= self.width:
                 break
-            branch.take(choice.tokens[i], choice.logprobs[i], choice, task.ends)
-            if branch.finish is None:
-                alive.append(branch)
+            row = candidate.take(self.task.ends)
+            if row.finish is None:
+                self.others.append(row)
             else:
-                pool.append(branch)
-                announce([branch], task)
-        return alive
+                self.ended.append(row)
+                announce([row], self.task)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """The `i`-th best token behind the first `depth` tokens of a row."""
+
+    row: Row
+    depth: int
+    choice: Choice
+    i: int
+
+    def score(self) -> float:
+        """The new prefix's exact log-probability (nats)."""
+        return sum(self.row.logprobs[: self.depth]) + self.choice.logprobs[self.i]
+
+    def take(self, ends: Ends) -> Row:
+        row, depth = self.row, self.depth
+        taken = Row(
+            "beam", row.ids[:depth], row.logprobs[:depth], row.seen[:depth], row.slots[:depth]
+        )
+        taken.take(self.choice.tokens[self.i], self.choice.logprobs[self.i], self.choice, ends)
+        return taken

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import torch
 
+from polydraft.completion.lookahead import Lookahead
 from polydraft.completion.ngram import NGrams
 from polydraft.completion.rows import Ends, Row
 from polydraft.completion.tree import DraftTree
@@ -30,6 +31,7 @@ class Task:
     on_row: Callable[[Row], None]
     ngrams: NGrams
     first: tuple[int, ...] | None = None  # the only first tokens allowed (`healing.py`)
+    lookahead: Lookahead = Lookahead()
 
     def restrict(self, logits: torch.Tensor) -> torch.Tensor:
         """logits [V] behind the prompt, with only the allowed first tokens left."""

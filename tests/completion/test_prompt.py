@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polydraft.completion.prompt import PromptFormat, build_prompt
+from polydraft.completion.prompt import PromptFormat, build_prompt, context_share
 from polydraft.completion.types import Budget, ContextChunk, Request
 
 SPECIALS = ("<bos>", "<pre>", "<suf>", "<mid>", "<repo>", "<file>", "<eot>")
@@ -275,3 +275,15 @@ def test_context_that_does_not_fit_is_left_out_or_cut_at_a_line() -> None:
 def test_half_a_set_of_fim_tokens_is_refused() -> None:
     with pytest.raises(ValueError, match="all of prefix, suffix and middle"):
         replace(QWEN, middle=None)
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+@pytest.mark.parametrize("before", [10, 100_000])
+def test_context_takes_no_more_than_its_share(fmt: PromptFormat, before: int) -> None:
+    request = Request("x = 1\n" * before, "", path="b.py", budget=Budget(1024))
+    full = replace(request, context=(ContextChunk("a.py", "one = 1\n" * 1000),))
+    text = ByteTokenizer().decode(build_prompt(full, ByteTokenizer(), fmt).ids)
+    share = context_share(request)
+    assert text.count("one = 1\n") * 8 <= share
+    if fmt.file_sep is not None or fmt.path_comment:
+        assert text.count("one = 1\n") * 8 > share * 0.8

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
-from polydraft.completion.types import ContextChunk
-from polydraft.lsp_server.context import CHUNK_LINES, ChunkCache, gather, imports
+from polydraft.completion.prompt import context_share
+from polydraft.completion.types import Budget, ContextChunk, Request
+from polydraft.lsp_server.context import gather
 from polydraft.lsp_server.ignore import IgnoreRules
+from polydraft.lsp_server.source_files import CHUNK_LINES, FileCache
 
 AROUND = "from shapes import circle\n\ndef total_area(shapes):\n    return circle_area(radius)\n"
 SHAPES = "def circle_area(radius):\n    return 3 * radius * radius\n"
+OUTLINE = "def circle_area(radius): ...\n"
+HERE = Request(AROUND, "")
 
 
 @pytest.fixture
@@ -38,19 +42,19 @@ def test_open_recent_and_imported_files_are_used(root: Path) -> None:
     chunks = gather(
         root,
         root / "main.py",
-        AROUND,
+        HERE,
         {root / "open.py": "def total_area(shapes): ...\n", root / "main.py": AROUND},
         [recent],
         IgnoreRules(root),
     )
     assert paths(chunks) == ["shapes.py", "visited.py", "open.py"]
-    assert chunks[0].text == SHAPES
+    assert chunks[0].text == OUTLINE
 
 
 def test_the_text_as_edited_wins_over_the_file(root: Path) -> None:
     path = write(root, "shapes.py", SHAPES)
     edited = {path: "def circle_area(radius, unit): ...\n"}
-    (chunk,) = gather(root, root / "main.py", AROUND, edited, [], IgnoreRules(root))
+    (chunk,) = gather(root, root / "main.py", HERE, edited, [], IgnoreRules(root))
     assert "unit" in chunk.text
 
 
@@ -61,7 +65,8 @@ def test_excluded_files_are_never_used_not_even_open_ones(root: Path, name: str)
     path = write(root, name, SHAPES)
     source = AROUND.replace("shapes import circle", f"{path.stem} import circle_area")
     for open_documents in ({path: SHAPES}, {}):
-        chunks = gather(root, root / "main.py", source, open_documents, [path], IgnoreRules(root))
+        request = Request(source, "")
+        chunks = gather(root, root / "main.py", request, open_documents, [path], IgnoreRules(root))
         assert chunks == ()
 
 
@@ -70,15 +75,15 @@ def test_links_out_of_the_workspace_are_not_followed(root: Path) -> None:
     inside = root / "inside"
     inside.mkdir()
     (inside / "shapes.py").symlink_to(outside)
-    args = (inside, inside / "main.py", AROUND, {}, [outside], IgnoreRules(inside))
+    args = (inside, inside / "main.py", HERE, {}, [outside], IgnoreRules(inside))
     assert gather(*args) == ()
 
 
 def test_without_a_workspace_nothing_is_read_from_disk(root: Path) -> None:
     path = write(root, "shapes.py", SHAPES)
     rules = IgnoreRules(None)
-    assert gather(None, root / "main.py", AROUND, {}, [path], rules) == ()
-    (chunk,) = gather(None, root / "main.py", AROUND, {root / "open.py": SHAPES}, [], rules)
+    assert gather(None, root / "main.py", HERE, {}, [path], rules) == ()
+    (chunk,) = gather(None, root / "main.py", HERE, {root / "open.py": SHAPES}, [], rules)
     assert chunk.path == "open.py"
 
 
@@ -95,65 +100,189 @@ def test_without_a_workspace_nothing_is_read_from_disk(root: Path) -> None:
 def test_files_that_are_no_plain_source_are_left_out(root: Path, content: bytes) -> None:
     path = root / "shapes.py"
     path.write_bytes(content)
-    assert gather(root, root / "main.py", AROUND, {}, [path], IgnoreRules(root)) == ()
+    assert gather(root, root / "main.py", HERE, {}, [path], IgnoreRules(root)) == ()
 
 
 def test_files_of_other_languages_are_left_out(root: Path) -> None:
     others = {root / "a.js": SHAPES, root / "a.md": SHAPES, root / "a.pyi": SHAPES}
-    chunks = gather(root, root / "main.py", AROUND, others, [], IgnoreRules(root))
+    chunks = gather(root, root / "main.py", HERE, others, [], IgnoreRules(root))
     assert paths(chunks) == ["a.pyi"]
 
 
 def test_near_duplicates_are_taken_once(root: Path) -> None:
     others = {root / f"copy{n}.py": SHAPES for n in range(3)}
-    assert len(gather(root, root / "main.py", AROUND, others, [], IgnoreRules(root))) == 1
+    assert len(gather(root, root / "main.py", HERE, others, [], IgnoreRules(root))) == 1
 
 
 def test_chunks_are_short_and_cover_the_best_part_of_a_file(root: Path) -> None:
     filler = "".join(f"unrelated_{n} = {n}\n" for n in range(100))
     text = f"{filler}\n{SHAPES}\n{filler}"
     open_documents = {root / "long.py": text}
-    chunks = gather(root, root / "main.py", AROUND, open_documents, [], IgnoreRules(root))
+    chunks = gather(root, root / "main.py", HERE, open_documents, [], IgnoreRules(root))
     assert any(SHAPES in chunk.text for chunk in chunks)
     assert all(chunk.text.count("\n") <= CHUNK_LINES for chunk in chunks)
 
 
-def test_there_is_a_limit(root: Path) -> None:
-    others = {root / f"f{n}.py": f"def circle_area(radius, name_{n}): ...\n" for n in range(9)}
-    args = (root, root / "main.py", AROUND, others, [], IgnoreRules(root))
-    assert len(gather(*args)) == 4
-    assert len(gather(*args, limit=2)) == 2
-    assert gather(*args, limit=0) == ()
+@pytest.mark.parametrize("prompt_tokens", [64, 256, 1024, 4096])
+def test_the_context_keeps_to_its_share_of_the_prompt(root: Path, prompt_tokens: int) -> None:
+    others = {
+        root / f"f{n}.py": f"def circle_area(radius, name_{n}): ...\n" + "x = 1\n" * 30
+        for n in range(9)
+    }
+    request = Request(AROUND * 100, "", budget=Budget(prompt_tokens))
+    chunks = gather(root, root / "main.py", request, others, [], IgnoreRules(root))
+    characters = sum(len(chunk.path) + len(chunk.text) for chunk in chunks)
+    assert characters <= 4 * context_share(request)
+    assert bool(chunks) == (prompt_tokens > 64)
 
 
 def test_the_choice_does_not_depend_on_the_order_of_documents(root: Path) -> None:
     others = {root / f"f{n}.py": f"def circle_area(radius, name_{n}): ...\n" for n in range(6)}
     turned = dict(reversed(others.items()))
     rules = IgnoreRules(root)
-    one = gather(root, root / "main.py", AROUND, others, [], rules)
-    assert one == gather(root, root / "main.py", AROUND, turned, [], rules)
+    one = gather(root, root / "main.py", HERE, others, [], rules)
+    assert one == gather(root, root / "main.py", HERE, turned, [], rules)
 
 
 def test_a_choice_stays_until_something_clearly_better_turns_up(root: Path) -> None:
-    first = "def circle_area(radius): ...\n"
-    others = {root / "a.py": first, root / "b.py": "def circle_area(radius, total_area): ...\n"}
+    rest = "".join(f"    area_{n} = radius * {n}\n" for n in range(20))
+    first = f"def square_area(radius):\n{rest}"
+    others = {root / "a.py": first, root / "b.py": f"def circle_area(radius):\n{rest}"}
     rules, main = IgnoreRules(root), root / "main.py"
+    request = Request(AROUND * 100, "", budget=Budget(1024))
+    assert len(first) < 3.6 * context_share(request) < 2 * len(first)  # there is room for one
     previous = (ContextChunk("a.py", first),)
-    assert paths(gather(root, main, AROUND, others, [], rules, limit=1)) == ["b.py"]
-    kept = gather(root, main, AROUND, others, [], rules, limit=1, previous=previous)
-    assert kept == previous
-    others[root / "b.py"] = AROUND
-    better = gather(root, main, AROUND, others, [], rules, limit=1, previous=previous)
-    assert paths(better) == ["b.py"]
+    assert paths(gather(root, main, request, others, [], rules)) == ["b.py"]
+    assert gather(root, main, request, others, [], rules, previous=previous) == previous
+    better = others[root / "b.py"] = f"def circle_area(radius, total_area, shapes):\n{rest}"
+    chunks = gather(root, main, request, others, [], rules, previous=previous)
+    assert ContextChunk("b.py", better) in chunks and previous[0] not in chunks
+
+
+def test_a_chunk_much_like_the_text_at_the_cursor_is_left_out(root: Path) -> None:
+    others = {root / "copy.py": AROUND, root / "other.py": SHAPES}
+    chunks = gather(root, root / "main.py", HERE, others, [], IgnoreRules(root))
+    assert paths(chunks) == ["other.py"]
+
+
+# Signatures of imported files -------------------------------------------------------------------
+
+STACK = """
+class Base:
+    def _grow(self): self.deep = 1
+
+class Stack(Base):
+    def __init__(self, size: int):
+        self.size = size
+    def push(self, item: int) -> None:
+        hidden_inside = item
+    def _shrink(self): ...
+
+class Unrelated:
+    pass
+
+def _helper(): ...
+"""
+USER = "from stack import Stack\n\ndef fill(stack: Stack):\n    stack."
+STACK_OUTLINE = """\
+class Stack(Base):
+    def __init__(self, size: int):
+        self.size = size
+    def push(self, item: int) -> None: ...
+"""
+
+
+def context_of(root: Path, source: str, tokens: int = 1024, name: str = "main.py") -> str:
+    request = Request(source, "", budget=Budget(tokens))
+    chunks = gather(root, root / name, request, {}, [], IgnoreRules(root))
+    return "".join(f"# {chunk.path}\n{chunk.text}" for chunk in chunks)
+
+
+def test_an_imported_class_enters_with_its_members_and_without_bodies(root: Path) -> None:
+    write(root, "stack.py", STACK)
+    context = context_of(root, USER)
+    assert STACK_OUTLINE in context
+    assert "hidden_inside" not in context and "_helper" not in context
+
+
+def test_a_name_is_found_through_the_files_that_hand_it_on(root: Path) -> None:
+    write(root, "kit/__init__.py", "from .inner import Stack\n")
+    write(root, "kit/inner/__init__.py", "from kit.inner.stack import *\n")
+    write(root, "kit/inner/stack.py", STACK)
+    source = USER.replace("stack import", "kit import")
+    assert context_of(root, source) == f"# kit/inner/stack.py\nclass Base: ...\n{STACK_OUTLINE}"
+    write(root, "web/index.ts", "export * from './stack';\n")
+    write(root, "web/stack.ts", "export class Stack { push(item: number): void {} }\n")
+    script = "import { Stack } from './web';\nconst stack = new Stack();\nstack."
+    assert context_of(root, script, name="main.ts") == (
+        "# web/stack.ts\nclass Stack {\n    push(item: number): void;\n}\n"
+    )
+
+
+def test_names_handed_on_in_a_circle_end(root: Path) -> None:
+    write(root, "one.py", "from two import Stack\n")
+    write(root, "two.py", "from one import Stack\n")
+    assert context_of(root, USER.replace("stack import", "one import")) == ""
+
+
+def test_names_imported_come_before_the_rest_of_their_file(root: Path) -> None:
+    others = "".join(f"class Stack{n}:\n    def fill(self, stack): ...\n" for n in range(40))
+    write(root, "stack.py", others + STACK)
+    source = "filler = 1\n" * 100 + USER  # as much as leaves a quarter to the context
+    assert STACK_OUTLINE in context_of(root, source, tokens=300)
+
+
+def test_a_class_that_is_inherited_from_shows_its_private_members(root: Path) -> None:
+    write(root, "stack.py", STACK)
+    assert "_shrink" not in context_of(root, USER)
+    heir = "from stack import Stack\n\nclass Heap(Stack):\n    def fill(self):\n        self."
+    assert "_shrink" in context_of(root, heir)
+
+
+def test_where_room_is_short_methods_lose_their_parameters_and_then_the_last_ones(
+    root: Path,
+) -> None:
+    methods = "".join(f"    def m{n}(self, parameter: dict[str, int]): ...\n" for n in range(60))
+    write(root, "stack.py", f"class Stack:\n{methods}")
+    source = "filler = 1\n" * 200 + USER
+    full = context_of(root, source, tokens=8000)
+    assert full == f"# stack.py\nclass Stack:\n{methods}"
+    context = context_of(root, source, tokens=1024)
+    lines = context.splitlines()
+    assert lines[:4] == [
+        "# stack.py",
+        "class Stack:",
+        "    def m0(...): ...",
+        "    def m1(...): ...",
+    ]
+    assert 20 < len(lines) < 62
+
+
+def test_a_language_without_a_grammar_gives_chunks(root: Path) -> None:
+    write(root, "web/a.vue", "function stackSize() { return hiddenInside; }\n")
+    script = "import a from './web/a.vue';\nstackSize(hiddenInside)"
+    assert "return hiddenInside" in context_of(root, script, name="main.ts")
+
+
+@pytest.mark.parametrize("name", ["secrets.py", "ignored.py", "own.py"])
+def test_excluded_files_hand_nothing_on(root: Path, name: str) -> None:
+    write(root, ".gitignore", "ignored.py\n")
+    write(root, ".polydraftignore", "own.py\n")
+    hidden = write(root, name, STACK + "from stack import Other\n")
+    write(root, "stack.py", "class Other:\n    def push(self): ...\n")
+    write(root, "kit/__init__.py", f"from {hidden.stem} import *\n")
+    for module in (hidden.stem, "kit"):
+        source = f"from {module} import Stack, Other\nStack().push(Other"
+        assert context_of(root, source) == ""
 
 
 def test_a_file_is_read_again_only_when_it_changed(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(root, "shapes.py", SHAPES)
-    rules, cache = IgnoreRules(root), ChunkCache()
-    args = (root, root / "main.py", AROUND, {}, [], rules)
-    first = gather(*args, cache=cache)
+    rules, files = IgnoreRules(root), FileCache()
+    args = (root, root / "main.py", HERE, {}, [], rules)
+    first = gather(*args, files=files)
     opened: list[Path] = []
     really_open = Path.open
 
@@ -162,63 +291,15 @@ def test_a_file_is_read_again_only_when_it_changed(
         return really_open(self, *rest, **named)
 
     monkeypatch.setattr(Path, "open", watched)
-    assert gather(*args, cache=cache) == first
+    assert gather(*args, files=files) == first
     assert opened == []
-    write(root, "shapes.py", SHAPES.replace("3", "3.14"))
+    write(root, "shapes.py", SHAPES.replace("radius):", "radius, unit):"))
     os.utime(path, ns=(1, 1))
     opened.clear()
-    (chunk,) = gather(*args, cache=cache)
-    assert "3.14" in chunk.text and path in opened
-
-
-def test_hostile_import_lines_cost_little_and_raise_nothing(root: Path) -> None:
-    source = f"from {'.' * 50_000} x\nimport {'a' * 5000}\n" + "from a import (\n" * 5000
-    assert list(imports(source, root / "main.py", root)) == []
-    assert list(imports("import x from './" + "a" * 5000 + "'", root / "m.ts", root)) == []
+    (chunk,) = gather(*args, files=files)
+    assert "unit" in chunk.text and path in opened
 
 
 def test_no_identifiers_no_context(root: Path) -> None:
     others = {root / "a.py": SHAPES}
-    assert gather(root, root / "main.py", "x = 1", others, [], IgnoreRules(root)) == ()
-
-
-@pytest.mark.parametrize(
-    ("source", "found"),
-    [
-        ("import pkg.mod", ["pkg/mod.py"]),
-        ("import os, pkg.mod as m, pkg", ["pkg/mod.py", "pkg/__init__.py"]),
-        ("from pkg import mod", ["pkg/mod.py", "pkg/__init__.py"]),
-        ("from pkg.mod import (\n    f,\n    g as h,\n)", ["pkg/mod.py"]),
-        ("from . import near", ["sub/near.py"]),
-        ("from .near import x", ["sub/near.py"]),
-        ("from ..pkg.mod import x", ["pkg/mod.py"]),
-        ("import lib", ["src/lib.py"]),
-        ("import near", ["sub/near.py"]),
-        ("x = 'import pkg.mod'", []),
-        ("from .......... import etc", []),
-    ],
-)
-def test_python_imports(root: Path, source: str, found: list[str]) -> None:
-    for name in ("pkg/__init__.py", "pkg/mod.py", "sub/near.py", "src/lib.py"):
-        write(root, name, "")
-    names = imports(source, root / "sub" / "main.py", root)
-    assert [path.relative_to(root).as_posix() for path in names] == found
-
-
-@pytest.mark.parametrize(
-    ("source", "found"),
-    [
-        ("import { a } from './a'", ["web/a.ts"]),
-        ("export * from '../lib'", ["lib/index.ts"]),
-        ("const b = require('./b.js')", ["web/b.js"]),
-        ('await import("./a")', ["web/a.ts"]),
-        ("import './b'", ["web/b.js"]),
-        ("import x from 'react'", []),
-        ("import x from '../../../etc/passwd'", []),
-    ],
-)
-def test_script_imports(root: Path, source: str, found: list[str]) -> None:
-    for name in ("web/a.ts", "web/b.js", "lib/index.ts"):
-        write(root, name, "")
-    names = imports(source, root / "web" / "main.tsx", root)
-    assert [path.relative_to(root).as_posix() for path in names] == found
+    assert gather(root, root / "main.py", Request("x = 1", ""), others, [], IgnoreRules(root)) == ()
