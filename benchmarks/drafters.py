@@ -26,6 +26,7 @@ from benchmarks.harness import peak_memory_mb, report
 from benchmarks.plots import quality_against_cost
 from polydraft.completion.completer import EngineCompleter
 from polydraft.completion.drafters import DRAFTERS, Drafter, Task
+from polydraft.completion.drafters.auto import Auto
 from polydraft.completion.engine import Engine
 from polydraft.completion.protocols import Feed, Model
 from polydraft.completion.rows import Row
@@ -40,7 +41,7 @@ from polydraft.models.store import ensure_model
 
 PROMPT_TOKENS, NEW_TOKENS = 288, 48
 BUDGET = Budget(PROMPT_TOKENS, NEW_TOKENS)
-MAIN = "superposed"
+MAIN = "auto"
 
 Passes = Callable[[devset.Point, str], bool]  # whether a completed document passes its tests
 
@@ -97,13 +98,17 @@ def judge(
     passes: Passes | None = None,
 ) -> dict[str, Any]:
     """One method at one point."""
-    timed = Timed(DRAFTERS[method])
+    own = engine.drafter  # knows what passes cost here
+    timed = Timed(own if method == "auto" else DRAFTERS[method])
     engine.drafter = timed
     request = Request(
         point.prefix, point.suffix, point.path, "python", k=k, multiline=point.kind == "block",
         budget=budget,
     )  # fmt: skip
-    drafts = completer.complete(request).drafts
+    try:
+        drafts = completer.complete(request).drafts
+    finally:
+        engine.drafter = own
     texts = [draft.text for draft in drafts]
     whole = [point.prefix + draft.text + point.suffix[draft.replace :] for draft in drafts]
     return {
@@ -237,8 +242,8 @@ def show(table: dict[str, dict[str, float]], title: str) -> None:
 def load(drafter: Callable[[], Drafter] | None = None) -> tuple[EngineCompleter, Engine]:
     spec = load_registry().get(DEFAULT_SMALL)
     loaded = load_model(spec, ensure_model(spec), device="cpu")
-    engine = Engine(loaded.model)
-    print(f"{loaded.name}, weights {loaded.weights}", flush=True)
+    engine = Engine(loaded.model, Auto(loaded.passes))
+    print(f"{loaded.name}, weights {loaded.weights}, passes {dict(loaded.passes.ms)}", flush=True)
     return EngineCompleter(engine, loaded.tokenizer, loaded.prompt_format), engine
 
 

@@ -66,6 +66,7 @@ class EngineCompleter:
         on_draft: OnDraft | None = None,
         on_text: OnText | None = None,
         workspace: NGramIndex | None = None,
+        waiting: int = 0,
     ) -> Completion:
         started = time.perf_counter()
         meter = Meter(cancel, deadline)
@@ -76,7 +77,9 @@ class EngineCompleter:
         decoder = Healed(self._tokenizer, held_back)
         multiline = needs_multiline(request)
         new_tokens = request.budget.new_tokens
-        visible = _Visible(request, look(request, multiline), decoder)
+        plan = self._engine.plan(request.drafter, request.k, waiting)
+        method = plan.drafter.name
+        visible = _Visible(request, look(request, multiline), decoder, method)
         text_ends: EndRule = TextEnds(decoder, request, multiline)
         if on_text is not None:
             text_ends = _Overheard(text_ends, visible, on_text)
@@ -99,7 +102,7 @@ class EngineCompleter:
         task = Task(
             request.k, ends, visible.key, announce, ngrams, first_tokens, Lookahead(prompt.ids)
         )
-        outcome = self._engine.draft(prompt.ids, task, meter)
+        outcome = self._engine.draft(prompt.ids, task, meter, plan.drafter)
         drafts = [draft for row in outcome.rows if (draft := visible.draft(row)) is not None]
         total = time.perf_counter() - started
         return Completion(
@@ -110,6 +113,8 @@ class EngineCompleter:
                 forward_passes=meter.passes,
                 first_draft_s=first[0] if first else total,
                 total_s=total,
+                method=method,
+                method_reason=plan.why,
             ),
         )
 
@@ -137,6 +142,7 @@ class _Visible:
     request: Request
     view: View
     tokenizer: Decoder
+    method: str
 
     def key(self, ids: Sequence[int], finish: Finish) -> str | None:
         finished = self._finished(ids, finish)
@@ -156,6 +162,7 @@ class _Visible:
             finish=row.finish,
             token_ids=tuple(row.ids),
             token_logprobs=tuple(row.logprobs),
+            method=self.method,
         )
 
     def so_far(self, ids: Sequence[int]) -> str:

@@ -117,6 +117,7 @@ class Completer(Protocol):
         on_draft: OnDraft | None = None,
         on_text: OnText | None = None,
         workspace: NGramIndex | None = None,
+        waiting: int = 0,
     ) -> Completion: ...
 
     def prefill(self, request: Request, *, cancel: CancelToken | None = None) -> None:

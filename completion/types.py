@@ -115,6 +115,7 @@ class Request:
     context: tuple[ContextChunk, ...] = ()
     budget: Budget = field(default_factory=Budget)
     repository: str = ""  # its name, for models trained on whole repositories
+    drafter: str = "auto"  # a name of `polydraft.completion.drafters.DRAFTERS`
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= 16:
@@ -135,11 +136,12 @@ class Draft:
     text: str
     mean_logprob: float
     token_count: int
-    drafter: str  # "greedy", "superposed", "fork"
+    drafter: str  # which row it was: "greedy", "beam", "superposed", "fork", "sampled"
     finish: Finish
     replace: int = 0
     token_ids: tuple[int, ...] = ()
     token_logprobs: tuple[float, ...] = ()
+    method: str = ""  # the search that found it, a name of `DRAFTERS`
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,8 @@ class Stats:
     forward_passes: int = 0
     first_draft_s: float = 0.0
     total_s: float = 0.0
+    method: str = ""  # the search, a name of `DRAFTERS`
+    method_reason: str = ""  # why that one, for people
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,7 +227,7 @@ class Calls:
         tell_first: Callable[[Draft], None] | None = None,
     ) -> None:
         """Give a call to the engine; `request` is anchored as the document's state says."""
-        uri, loop = flight.uri, asyncio.get_running_loop()
+        uri, loop, worker = flight.uri, asyncio.get_running_loop(), self._worker
         add_context = self._context_adder(ask.document)
         index_for = self._index_for(ask.document)
         deadline = Deadline.after(self._settings.current.deadline_ms / 1000)
@@ -262,6 +262,7 @@ class Calls:
                 on_draft=on_draft,
                 on_text=on_text,
                 workspace=index_for(completer),
+                waiting=worker.waiting,
             )
             here = (before_closers(draft, closers) for draft in done.drafts)
             drafts = tuple(draft for draft in here if draft is not None)[: flight.k]

@@ -105,6 +105,14 @@ def complete(
             show_default="the syntax decides",
         ),
     ] = None,
+    drafter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How drafts are searched: auto, or a method of docs/drafters.md.",
+            show_default="auto",
+        ),
+    ] = None,
     language: Annotated[
         str,
         typer.Option(
@@ -140,7 +148,7 @@ def complete(
             dumps,
         )
 
-        options = Options(model, device, weights, k, max_tokens, multiline)
+        options = Options(model, device, weights, k, max_tokens, multiline, drafter)
         cursor, workspace = _cursor(place, demo, language, options)
         for problem in workspace.problems:
             print(f"polydraft: {problem}", file=sys.stderr)

@@ -201,6 +201,25 @@ def _torch(found: Diagnosis, settings: Settings) -> None:
         found.add(str(error), f'Set device = "auto" in {FILE_NAME}.', fatal=True)
     if facts["device"] == "cpu":
         found.facts["kernels"] = _kernels(found)
+    found.facts["passes"] = _passes()
+
+
+def _passes() -> Json:
+    """What passes cost where models were loaded here, and what the drafter makes of it."""
+    from polydraft.completion.drafters.auto import Auto
+    from polydraft.models.pass_costs import remembered
+
+    facts: Json = {}
+    for name, costs in remembered(cache_root()).items():
+        plans = {k: Auto(costs).plan(k) for k in (1, 3, 8)}
+        facts[name] = {
+            "ms": {str(tokens): ms for tokens, ms in costs.ms.items()},
+            "methods": {
+                str(k): {"method": plan.drafter.name, "reason": plan.why}
+                for k, plan in plans.items()
+            },
+        }
+    return facts
 
 
 def _kernels(found: Diagnosis) -> Json:
@@ -214,7 +233,7 @@ def _kernels(found: Diagnosis) -> Json:
         name: {
             "ms_1_row": cost.one_row,
             "ms_3_rows": cost.step,
-            "ms_256_rows": cost.prefill,
+            "ms_64_rows": cost.prefill,
             "accurate": name in ACCURATE,
         }
         for name, cost in costs.items()

@@ -34,6 +34,9 @@ def print_diagnosis(console: Console, found: Diagnosis) -> None:
     if kernels:
         console.print()
         console.print(_kernel_table(kernels, found.facts["kernels"]["chosen"]))
+    for name, passes in found.facts.get("passes", {}).items():
+        console.print()
+        console.print(_pass_lines(name, passes), soft_wrap=True)
     console.print()
     for problem in found.problems:
         mark = Text("✗ ", "bold red") if problem.fatal else Text("! ", "bold yellow")
@@ -77,6 +80,17 @@ def _rows(facts: Mapping[str, Json]) -> list[tuple[str, str]]:
     return rows
 
 
+def _pass_lines(name: str, passes: Mapping[str, Json]) -> Text:
+    """One model's measured passes and the methods chosen by them."""
+    times = ", ".join(f"{tokens}: {ms:.1f}" for tokens, ms in passes["ms"].items())
+    lines = [f"{name}: milliseconds of a pass, by new tokens: {times}"]
+    lines += [
+        f"  {k} draft{'s' * (k != '1')}: {plan['method']} ({plan['reason']})"
+        for k, plan in passes["methods"].items()
+    ]
+    return Text("\n".join(lines))
+
+
 def _kernel_table(kernels: Mapping[str, Json], chosen: str | None) -> Table:
     table = Table(
         title="One layer's product in each number format, milliseconds on one thread",
@@ -87,14 +101,14 @@ def _kernel_table(kernels: Mapping[str, Json], chosen: str | None) -> Table:
         header_style="bold",
     )
     table.add_column("format", no_wrap=True)
-    for rows in ("1 row", "3 rows", "256 rows"):
+    for rows in ("1 row", "3 rows", "64 rows"):
         table.add_column(rows, justify="right", no_wrap=True)
     table.add_column("")
     for name, cost in kernels.items():
         remark = "" if cost["accurate"] else "loses accuracy, never chosen by itself"
         table.add_row(
             Text(name, style="bold green" if name == chosen else ""),
-            *(f"{cost[key]:.2f}" for key in ("ms_1_row", "ms_3_rows", "ms_256_rows")),
+            *(f"{cost[key]:.2f}" for key in ("ms_1_row", "ms_3_rows", "ms_64_rows")),
             "chosen" if name == chosen else Text(remark, style="dim"),
         )
     return table

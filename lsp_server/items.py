@@ -76,6 +76,7 @@ def offered(document: Document, offset: int, named: NamedDraft, encoding: Encodi
         mean_logprob=draft.mean_logprob,
         token_count=draft.token_count,
         drafter=draft.drafter,
+        method=draft.method,
         finish=draft.finish.value,
     )
 

@@ -71,6 +71,7 @@ class OfferedDraft:
     mean_logprob: float
     token_count: int
     drafter: str
+    method: str
     finish: str
 
 
@@ -84,6 +85,8 @@ class AnswerStats:
     first_draft_ms: float
     total_ms: float
     from_cache: bool
+    method: str
+    method_reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class Options:
     k: int | None = None
     max_tokens: int | None = None
     multiline: bool | None = None
+    drafter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ def request_at(cursor: Cursor, workspace: Workspace, options: Options) -> Reques
         k=settings.k if options.k is None else options.k,
         multiline=multiline,
         budget=budget,
+        drafter=settings.drafter if options.drafter is None else options.drafter,
     )
     if document.path is None or workspace.root is None:
         return request

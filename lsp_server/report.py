@@ -36,6 +36,8 @@ def completion_json(place: Place, model: ModelInUse, completion: Completion) -> 
             "forward_passes": stats.forward_passes,
             "first_draft_ms": _ms(stats.first_draft_s),
             "total_ms": _ms(stats.total_s),
+            "method": stats.method,
+            "method_reason": stats.method_reason,
             "load_ms": _ms(model.load_s),
         },
     }
@@ -48,6 +50,7 @@ def draft_json(draft: Draft) -> Json:
         "mean_logprob": _number(draft.mean_logprob),
         "token_count": draft.token_count,
         "drafter": draft.drafter,
+        "method": draft.method,
         "finish": draft.finish.value,
         "token_logprobs": [_number(value) for value in draft.token_logprobs],
     }

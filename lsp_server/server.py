@@ -258,6 +258,8 @@ async def _drafts(ls: PolydraftServer, raw: object) -> Any:
             first_draft_ms=1000 * stats.first_draft_s,
             total_ms=1000 * stats.total_s,
             from_cache=answer.from_cache,
+            method=stats.method,
+            method_reason=stats.method_reason,
         ),
     )
     return messages.to_wire(drafts)

@@ -242,6 +242,7 @@ class Session:
             k=settings.k if ask.k is None else ask.k,
             multiline=settings.wants_multiline,
             budget=settings.budget,
+            drafter=settings.drafter,
         )
 
     def _context_adder(self, document: Document) -> Callable[[Request], Request]:

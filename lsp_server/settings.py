@@ -28,6 +28,24 @@ _LARGEST_FILE = 64 * 1024
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _WEIGHTS = ("auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32")
+# The names of `polydraft.completion.drafters.DRAFTERS`, without what importing them costs.
+DRAFTERS = (
+    "auto",
+    "greedy",
+    "greedy-ahead",
+    "nucleus",
+    "min-p",
+    "beam",
+    "led-beam",
+    "first-fork",
+    "lazy-fork",
+    "eager-fork",
+    "entropy-fork",
+    "gumbel",
+    "superposed-plain",
+    "superposed-ngrams",
+    "superposed",
+)
 _MULTILINE = {"auto": None, "always": True, "never": False}
 # Keys that editors keep in the same section for themselves.
 _EDITOR_KEYS = frozenset({"trace", "client"})
@@ -103,6 +121,13 @@ class Settings:
         Rule(
             'one of "auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32"',
             lambda value: isinstance(value, str) and value in _WEIGHTS,
+        ),
+    )
+    drafter: str = _setting(
+        "auto",
+        Rule(
+            f"one of {', '.join(DRAFTERS)}",
+            lambda value: isinstance(value, str) and value in DRAFTERS,
         ),
     )
     k: int = _setting(3, _integer(1, 8))

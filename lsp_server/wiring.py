@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from polydraft.completion.completer import EngineCompleter
+from polydraft.completion.drafters.auto import Auto
 from polydraft.completion.engine import Engine
 from polydraft.lsp_server.completers import OnProgress
 from polydraft.lsp_server.settings import ModelSettings
@@ -56,4 +57,5 @@ class ModelProvider:
 
 
 def completer_for(loaded: LoadedModel) -> EngineCompleter:
-    return EngineCompleter(Engine(loaded.model), loaded.tokenizer, loaded.prompt_format)
+    engine = Engine(loaded.model, Auto(loaded.passes))
+    return EngineCompleter(engine, loaded.tokenizer, loaded.prompt_format)

@@ -54,6 +54,11 @@ class Worker:
         """Run a job when no other waits; any submitted job drops it or cuts it short."""
         return self._add(key, _Job(run, idle=True), self._idle)
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for their turn, idle work not counted."""
+        return len(self._waiting)
+
     def cancel(self, key: Hashable) -> None:
         """End all jobs of a key with `Cancelled`."""
         with self._changed:

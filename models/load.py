@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from polydraft.completion.pass_costs import PassCosts
 from polydraft.completion.prompt import PromptFormat
 from polydraft.completion.protocols import Model
+from polydraft.models import pass_costs
 from polydraft.models.cache_dir import cache_root
 from polydraft.models.checkpoint import read_config, read_module
 from polydraft.models.costs import FORMATS, NATIVE, available_formats, fastest, remembered
@@ -23,6 +26,7 @@ from polydraft.models.tokenizer import ModelTokenizer
 from polydraft.models.transformer import TransformerModel, decoder_of
 
 AUTO = "auto"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class LoadedModel:
     prompt_format: PromptFormat
     device: str
     weights: str  # one of `costs.FORMATS`, or "bf16" / "f16" on an accelerator
+    passes: PassCosts  # measured on loading
 
 
 def load_model(
@@ -60,7 +65,13 @@ def load_model(
         weights = "bf16" if dtype is torch.bfloat16 else "f16"
         module = read_module(directory, dtype).to(device)
         model = TransformerModel.of(module, vocab_size=len(tokenizer))
-    return LoadedModel(spec.name, model, tokenizer, prompt_format(spec, tokenizer), device, weights)
+    form = prompt_format(spec, tokenizer)
+    passes = pass_costs.measure(model)
+    try:
+        pass_costs.remember(cache_dir, f"{spec.name}, {device}, {weights}", passes)
+    except OSError as error:
+        logger.info("the costs of passes are not kept: %s", error)
+    return LoadedModel(spec.name, model, tokenizer, form, device, weights, passes)
 
 
 def choose_device(asked: str) -> str:

@@ -88,6 +88,7 @@ class FakeCompleter:
         on_draft: OnDraft | None = None,
         on_text: OnText | None = None,
         workspace: NGramIndex | None = None,
+        waiting: int = 0,
     ) -> Completion:
         self.workspaces.append(workspace)
         if on_text is not None and self.muse is not None:

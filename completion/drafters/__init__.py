@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from polydraft.completion.drafters.auto import Auto
 from polydraft.completion.drafters.beam import Beam
 from polydraft.completion.drafters.eager_fork import EagerFork
 from polydraft.completion.drafters.entropy_fork import EntropyFork
@@ -21,7 +22,9 @@ from polydraft.completion.drafters.task import Drafter, Task
 __all__ = ["DRAFTERS", "Drafter", "Task"]
 
 _ALL: tuple[Drafter, ...] = (
+    Auto(),
     Greedy(),
+    Greedy("greedy-ahead", ahead=True),
     Sampling("nucleus", nucleus, 0.9),
     Sampling("min-p", min_p, 0.1),
     Beam(),

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from polydraft.completion.drafters.forks import refill
 from polydraft.completion.drafters.run import announce, distinct, greedy_first, out_of_time
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.meter import OutOfTime
@@ -35,7 +36,7 @@ class LedBeam:
     name: str = "led-beam"
     width: int | None = None
     patience: float = 0.25
-    guesses: int = 3
+    guesses: int = 2
 
     def draft(self, tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:
         search = _Search(task, min(self.width or task.k, task.k) - 1)
@@ -62,7 +63,11 @@ class LedBeam:
             sorted(rows, key=lambda row: -row.mean_logprob)
             for rows in (search.ended, search.others)
         )
-        return greedy_first(distinct([leader, *ended, *cut], task.key)[: task.k])
+        rows = [leader, *ended, *cut]
+        found = distinct(rows, task.key)[: task.k]
+        if 3 * len(found) < 2 * task.k:  # many read alike, or show nothing
+            found = refill(tree, rows, task)[: task.k]
+        return greedy_first(found)
 
     def _guess(self, ids: Sequence[int], leader: Sequence[int], task: Task) -> Sequence[int]:
         """A row's next tokens: the leader's behind the same token, or what the prompt says."""

@@ -15,10 +15,16 @@ from polydraft.completion.types import Finish
 
 def greedy_row(tree: DraftTree, logits: torch.Tensor, task: Task) -> Row:
     """The most probable token at each step; logits [V] behind the prompt."""
+    row = greedy_start(logits, task)
+    run(tree, [row], task)
+    return row
+
+
+def greedy_start(logits: torch.Tensor, task: Task) -> Row:
+    """Its first token; logits [V] behind the prompt."""
     row = Row("greedy")
     row.take_best(choices(logits[None])[0], task.ends)
     announce([row], task)
-    run(tree, [row], task)
     return row
 
 

@@ -23,7 +23,7 @@ def test_a_machine_without_the_model_is_usable_and_told_how_to_fetch_it(
     assert result.code == 0
     assert "is not on this machine yet" in result.out
     assert "polydraft models pull qwen2.5-coder-0.5b" in result.out
-    assert "256 rows" in result.out
+    assert "64 rows" in result.out
     assert "chosen" in result.out
     assert "polydraft can complete here." in result.out
 

@@ -81,6 +81,7 @@ def test_a_completion_has_the_documented_fields(shell: Shell, place: str) -> Non
         "mean_logprob": -0.25,
         "token_count": 2,
         "drafter": "superposed",
+        "method": "",
         "finish": "line",
         "token_logprobs": [-0.2, -0.3],
     }
@@ -90,6 +91,8 @@ def test_a_completion_has_the_documented_fields(shell: Shell, place: str) -> Non
         "forward_passes": 3,
         "first_draft_ms": 0,
         "total_ms": 0,
+        "method": "",
+        "method_reason": "",
         "load_ms": 1500,
     }
 

@@ -102,6 +102,7 @@ async def test_drafts_come_with_scores_provenance_and_cost() -> None:
         "meanLogprob": -0.5,
         "tokenCount": 1,
         "drafter": "greedy",
+        "method": "",
         "finish": "line",
     }
     assert answer["stats"] == {
@@ -111,6 +112,8 @@ async def test_drafts_come_with_scores_provenance_and_cost() -> None:
         "firstDraftMs": 0.0,
         "totalMs": 0.0,
         "fromCache": False,
+        "method": "",
+        "methodReason": "",
     }
 
 
