@@ -8,7 +8,6 @@ with the surroundings (Jaccard similarity).
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -28,7 +27,6 @@ _IMPORTED = 24  # imported files looked at
 _OTHERS = 8  # open files, and as many visited of late
 _HOPS = 3  # files that hand a name on before it is defined
 _KNOWN_ALREADY = 0.5  # a chunk as similar as this to the text at the cursor says nothing new
-_LISTED_LINE = 90  # characters
 _CLASS = re.compile(r"^[ \t]*(?:[a-z]+[ \t]+)*class[ \t]+\w+([^:{]{0,400})[:{]", re.MULTILINE)
 _PARAMETERS = re.compile(r"\(.*\)")
 
@@ -153,13 +151,15 @@ def _definitions_of(
         name = definition.name
         if definition.private and name not in asked:
             continue
-        inherited = name in here.bases
-        reason = (1.0 if inherited else 0.0) + (0.5 if name in asked else 0.0)
-        reason += 0.5 if name in here.near else 0.0
-        if not reason:
-            continue
         known = identifiers(definition.text())
-        score = reason + similarity(known, here.around) + (0.3 if definition.members else 0.0)
+        score = similarity(known, here.around) + (0.3 if definition.members else 0.0)
+        if name in asked:
+            score += 1.0 if name in here.near else 0.5
+        elif name in here.near:
+            score += 0.5
+        inherited = name in here.bases
+        if inherited:
+            score += 1.0
         yield Piece(Origin.IMPORTED, shown, number, _texts(definition, inherited), known, score)
 
 
@@ -173,21 +173,13 @@ def _texts(definition: Definition, inherited: bool) -> tuple[str, ...]:
         bare = replace(definition, members=(), head=definition.head + _closed(definition))
         return (replace(bare, end="").text(),)
     full = replace(definition, members=members)
-    short = replace(full, members=tuple(map(_shortened, members)))
-    return full.text(), short.text(), replace(full, members=tuple(_listed(members))).text()
+    return full.text(), replace(full, members=tuple(map(_shortened, members))).text()
 
 
 def _shortened(member: Definition) -> Definition:
     """A method without parameters, a constructor without what it sets."""
     head = _PARAMETERS.sub("(...)", member.head) + _closed(member)
     return replace(member, head=head, members=(), end="")
-
-
-def _listed(members: Sequence[Definition]) -> Iterator[Definition]:
-    """Lines of names only, for a type too large to show its members one by one."""
-    names = (f"{each.name}()" if "(" in each.head else each.name for each in members)
-    for line in textwrap.wrap(", ".join(names), _LISTED_LINE):
-        yield Definition("", line)
 
 
 def _closed(definition: Definition) -> str:
