@@ -23,8 +23,10 @@ class Lookahead:
 
     def guess(self, draft: Sequence[int], most: int) -> list[int]:
         """At most `most` tokens that may follow the prompt and `draft`; often none."""
+        if most < 1 or not len(self._prompt):
+            return []
         ids = np.concatenate([self._prompt, np.asarray(draft, dtype=np.int64)])
-        if most < 1 or not len(self._prompt) or len(ids) < 2:
+        if len(ids) < 2:
             return []
         ends = np.flatnonzero(ids[:-1] == ids[-1])  # of earlier occurrences of the last token
         for back in range(1, _LONGEST_MATCH):

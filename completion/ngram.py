@@ -12,7 +12,8 @@ common context but that the model rules out here would take their share from tho
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from polydraft.completion.ngram_index import NGramIndex
 
@@ -32,12 +33,19 @@ class NGrams:
         self._kappa = kappa
         self._workspace = workspace
         self._tail = tuple(prompt[-max(ORDERS) :])
-        self._counts: dict[tuple[int, ...], dict[int, int]] = defaultdict(dict)
+        self._text = tuple(text)
+
+    @cached_property
+    def _counts(self) -> Mapping[tuple[int, ...], Mapping[int, int]]:
+        """Made on first use: most methods never ask."""
+        counts: dict[tuple[int, ...], dict[int, int]] = defaultdict(dict)
+        text = self._text
         for order in ORDERS:
             for i in range(len(text) - order + 1):
-                following = self._counts[tuple(text[i : i + order - 1])]
+                following = counts[tuple(text[i : i + order - 1])]
                 token = text[i + order - 1]
                 following[token] = following.get(token, 0) + 1
+        return counts
 
     def interpolate(
         self, draft: Sequence[int], tokens: Sequence[int], p: Sequence[float]

@@ -141,6 +141,15 @@ def look(
     return [list(islice(seen, 1 + len(guess))) for guess in guesses]
 
 
+def look_once(tree: DraftTree, rows: Sequence[Row], count: int) -> list[Choice]:
+    """One pass without guesses: what follows each row's pending token, which is fed now."""
+    found = []
+    for row, ((slot, choice),) in zip(rows, look(tree, rows, [()] * len(rows), count), strict=True):
+        row.slots.append(slot)
+        found.append(choice)
+    return found
+
+
 def accept(row: Row, guess: Sequence[int], seen: Sequence[tuple[int, Choice]], ends: Ends) -> None:
     """Take the exact model's best tokens as far as the guess foresaw them, and one more."""
     for i, (slot, choice) in enumerate(seen):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from polydraft.lsp_server.documents import with_line_feeds
 from polydraft.lsp_server.imports import language_of
 from polydraft.lsp_server.signatures import Definition, outline
 
@@ -78,9 +79,9 @@ class FileCache:
     def _keep(self, path: Path, state: object, text: str) -> SourceFile:
         if len(self._files) >= _KEPT:
             self._files.pop(next(iter(self._files)))
-        source = SourceFile(path, _plain(text))
-        self._files[path] = (state, source)
-        return source
+        file = SourceFile(path, source(text) or "")
+        self._files[path] = (state, file)
+        return file
 
 
 def identifiers(text: str) -> frozenset[str]:
@@ -94,11 +95,12 @@ def similarity(one: frozenset[str], other: frozenset[str]) -> float:
     return shared / (len(one) + len(other) - shared) if shared else 0.0
 
 
-def _plain(text: str) -> str:
+def source(text: str) -> str | None:
+    """A text with LF line ends; None if it is large, generated or binary."""
     if len(text) > LARGEST_FILE or "\0" in text:
-        return ""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "" if any(len(line) > _LONGEST_LINE for line in text.split("\n")) else text
+        return None
+    text = with_line_feeds(text)
+    return None if any(len(line) > _LONGEST_LINE for line in text.split("\n")) else text
 
 
 def _cut(text: str) -> Iterator[Chunk]:

@@ -6,10 +6,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from polydraft.lsp_server.documents import with_line_feeds
-from polydraft.lsp_server.source_files import LARGEST_FILE
+from polydraft.lsp_server.source_files import LARGEST_FILE, source
 
-_LONGEST_LINE = 400  # code points: a file with longer ones is generated or data
 _MOST_FILES = 5_000  # that are wanted
 _MOST_FOLDERS = 20_000
 # Other people's code, by far more of it than the user's own. Hidden folders are left out as well.
@@ -56,14 +54,6 @@ def read_source(path: Path) -> str | None:
         return None if len(content) > LARGEST_FILE else source(content.decode("utf-8-sig"))
     except (OSError, ValueError):
         return None
-
-
-def source(text: str) -> str | None:
-    """A text with LF line ends; None if it is large, generated or binary."""
-    if len(text) > LARGEST_FILE or "\0" in text:
-        return None
-    text = with_line_feeds(text)
-    return None if any(len(line) > _LONGEST_LINE for line in text.split("\n")) else text
 
 
 def _split(folder: str) -> tuple[list[str], list[Path]]:

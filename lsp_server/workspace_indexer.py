@@ -20,8 +20,8 @@ from polydraft.lsp_server.documents import Document
 from polydraft.lsp_server.imports import same_family
 from polydraft.lsp_server.ngram_store import KnownText, NGramStore, Stamp, store_key
 from polydraft.lsp_server.services import IsExcluded
-from polydraft.lsp_server.source_files import LARGEST_FILE
-from polydraft.lsp_server.workspace_files import nearest_first, read_source, source
+from polydraft.lsp_server.source_files import LARGEST_FILE, source
+from polydraft.lsp_server.workspace_files import nearest_first, read_source
 
 SLICE = 0.1  # seconds: other idle work waits for its end
 _PIECE = 16_000  # characters: a few ms of a tokenizer's time between two looks at the cancel token

@@ -16,7 +16,7 @@ import torch
 from polydraft.completion.drafters.run import announce, distinct, out_of_time
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.meter import OutOfTime
-from polydraft.completion.rows import Choice, Row, choices
+from polydraft.completion.rows import Choice, Row, choices, look_once
 from polydraft.completion.tree import DraftTree
 
 
@@ -29,11 +29,7 @@ class Beam:
         alive = self._extend([Row("beam")], choices(logits[None], 2 * task.k), pool, task)
         try:
             while alive and not self._settled(alive, pool, task):
-                first = tree.next_slot
-                pending = torch.tensor([row.ids[-1] for row in alive])
-                seen = choices(tree.feed(pending, [row.slots for row in alive]), 2 * task.k)
-                for i, row in enumerate(alive):
-                    row.slots.append(first + i)
+                seen = look_once(tree, alive, 2 * task.k)
                 alive = self._extend(alive, seen, pool, task)
         except OutOfTime:
             out_of_time(alive)

@@ -9,16 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from polydraft.completion.drafters.run import (
-    announce,
-    distinct,
-    greedy_row,
-    greedy_start,
-    out_of_time,
-)
+from polydraft.completion.drafters.run import distinct, greedy_row
 from polydraft.completion.drafters.task import Task
-from polydraft.completion.meter import OutOfTime
-from polydraft.completion.rows import Row, step
+from polydraft.completion.rows import Row
 from polydraft.completion.tree import DraftTree
 
 GUESSES = 3  # tokens fed beside the pending one
@@ -30,13 +23,5 @@ class Greedy:
     ahead: bool = False
 
     def draft(self, tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:
-        if not self.ahead:
-            return distinct([greedy_row(tree, logits, task)], task.key)
-        row = greedy_start(logits, task)
-        try:
-            while row.finish is None:
-                step(tree, [row], task.ends, [task.lookahead.guess(row.ids, GUESSES)])
-                announce([row], task)
-        except OutOfTime:
-            out_of_time([row])
+        row = greedy_row(tree, logits, task, GUESSES if self.ahead else 0)
         return distinct([row], task.key)

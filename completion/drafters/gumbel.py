@@ -18,7 +18,7 @@ from polydraft.completion.drafters.run import announce, distinct, out_of_time
 from polydraft.completion.drafters.sampling import CANDIDATES
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.meter import OutOfTime
-from polydraft.completion.rows import Choice, Row, choices
+from polydraft.completion.rows import Choice, Row, choices, look_once
 from polydraft.completion.tree import DraftTree
 
 
@@ -33,11 +33,7 @@ class GumbelTopK:
         held = self._extend(held, choices(logits[None], CANDIDATES), task, generator)
         try:
             while alive := [row for _, row in held if row.finish is None]:
-                first = tree.next_slot
-                pending = torch.tensor([row.ids[-1] for row in alive])
-                seen = choices(tree.feed(pending, [row.slots for row in alive]), CANDIDATES)
-                for i, row in enumerate(alive):
-                    row.slots.append(first + i)
+                seen = look_once(tree, alive, CANDIDATES)
                 held = self._extend(held, seen, task, generator)
         except OutOfTime:
             out_of_time(row for _, row in held)

@@ -25,7 +25,7 @@ from polydraft.completion.drafters.run import announce, distinct, greedy_first, 
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.meter import OutOfTime
 from polydraft.completion.prefix_cache import common_prefix
-from polydraft.completion.rows import Choice, Ends, Row, choices
+from polydraft.completion.rows import ALTERNATIVES, Choice, Ends, Row, choices, look
 from polydraft.completion.superposed import Superposition
 from polydraft.completion.tree import DraftTree
 
@@ -99,31 +99,17 @@ def _rescore(
         feeding.append((greedy, ()))
     if not feeding:
         return rows
-    tokens: list[int] = []
-    paths: list[list[int]] = []
-    for row, tail in feeding:
-        path = list(row.slots)
-        for token in (row.ids[-1], *tail):
-            paths.append(list(path))
-            path.append(tree.next_slot + len(tokens))
-            tokens.append(token)
-    first = tree.next_slot
-    seen = choices(tree.feed(torch.tensor(tokens), paths))
-    at = 0
-    for row, tail in feeding:
-        own = range(at, at + 1 + len(tail))
-        _accept(row, tail, [first + i for i in own], [seen[i] for i in own], task.ends)
-        at += 1 + len(tail)
-    announce((row for row, _ in feeding), task)
+    fed, guesses = [row for row, _ in feeding], [tail for _, tail in feeding]
+    for row, tail, seen in zip(fed, guesses, look(tree, fed, guesses, ALTERNATIVES), strict=True):
+        _accept(row, tail, seen, task.ends)
+    announce(fed, task)
     return rows
 
 
-def _accept(
-    row: Row, tail: Sequence[int], slots: Sequence[int], seen: Sequence[Choice], ends: Ends
-) -> None:
+def _accept(row: Row, tail: Sequence[int], seen: Sequence[tuple[int, Choice]], ends: Ends) -> None:
     """Keep the tail up to its first implausible token; take the exact model's best one there."""
-    for i, choice in enumerate(seen):
-        row.slots.append(slots[i])
+    for i, (slot, choice) in enumerate(seen):
+        row.slots.append(slot)
         proposed = tail[i] if i < len(tail) else None
         if proposed in choice.tokens:
             logprob = choice.logprobs[choice.tokens.index(proposed)]

@@ -13,27 +13,26 @@ from polydraft.completion.tree import DraftTree
 from polydraft.completion.types import Finish
 
 
-def greedy_row(tree: DraftTree, logits: torch.Tensor, task: Task) -> Row:
+def greedy_row(tree: DraftTree, logits: torch.Tensor, task: Task, guesses: int = 0) -> Row:
     """The most probable token at each step; logits [V] behind the prompt."""
-    row = greedy_start(logits, task)
-    run(tree, [row], task)
-    return row
-
-
-def greedy_start(logits: torch.Tensor, task: Task) -> Row:
-    """Its first token; logits [V] behind the prompt."""
     row = Row("greedy")
     row.take_best(choices(logits[None])[0], task.ends)
     announce([row], task)
+    run(tree, [row], task, guesses)
     return row
 
 
-def run(tree: DraftTree, rows: Sequence[Row], task: Task) -> None:
-    """Run every row greedily to its end; on a passed deadline they end where they are."""
+def run(tree: DraftTree, rows: Sequence[Row], task: Task, guesses: int = 0) -> None:
+    """Run every row greedily to its end; on a passed deadline they end where they are.
+
+    At most `guesses` tokens of look-ahead are checked for a row in a pass: they save passes and
+    change nothing else.
+    """
     running = [row for row in rows if row.finish is None]
     try:
         while running:
-            step(tree, running, task.ends)
+            ahead = [task.lookahead.guess(row.ids, guesses) for row in running]
+            step(tree, running, task.ends, ahead)
             announce(running, task)
             running = [row for row in running if row.finish is None]
     except OutOfTime:

@@ -17,7 +17,7 @@ import torch
 from polydraft.completion.drafters.run import announce, distinct, out_of_time
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.meter import OutOfTime
-from polydraft.completion.rows import Row, choices
+from polydraft.completion.rows import Choice, Row, choices, look_once
 from polydraft.completion.tree import DraftTree
 
 CANDIDATES = 64
@@ -48,24 +48,19 @@ class Sampling:
     def draft(self, tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:
         generator = torch.Generator().manual_seed(self.seed)
         rows = [Row("sampled") for _ in range(task.k)]
-        self._take(rows, logits[None].expand(task.k, -1), task, generator)
+        self._take(rows, choices(logits[None], CANDIDATES) * task.k, task, generator)
         try:
             while running := [row for row in rows if row.finish is None]:
-                first = tree.next_slot
-                pending = torch.tensor([row.ids[-1] for row in running])
-                seen = tree.feed(pending, [row.slots for row in running])
-                for i, row in enumerate(running):
-                    row.slots.append(first + i)
-                self._take(running, seen, task, generator)
+                self._take(running, look_once(tree, running, CANDIDATES), task, generator)
         except OutOfTime:
             out_of_time(rows)
         return distinct(rows, task.key)
 
     def _take(
-        self, rows: list[Row], logits: torch.Tensor, task: Task, generator: torch.Generator
+        self, rows: list[Row], seen: list[Choice], task: Task, generator: torch.Generator
     ) -> None:
-        """logits [R, V]: one more token for each row."""
-        for row, choice in zip(rows, choices(logits, CANDIDATES), strict=True):
+        """One more token for each row, from what may follow it."""
+        for row, choice in zip(rows, seen, strict=True):
             p = torch.softmax(torch.tensor(choice.logprobs) / self.temperature, 0)
             p = p * self.truncation(p, self.limit)
             drawn = int(torch.multinomial(p, 1, generator=generator))
