@@ -22,6 +22,7 @@ from polydraft.completion.rows import Row
 from polydraft.completion.tree import DraftTree
 
 GUESSES = 2  # that a row is fed on average beside its own token, of the led beam's three
+LEAST_WIDTH = 3  # rows: with two of them, three drafts were seldom found (docs/measurements.md)
 FREE = 1.1  # passes over one token: k rows that cost no more than this cost others nothing
 
 
@@ -52,8 +53,10 @@ class Auto:
                 PlainSuperposed(),
                 f"{waiting} waiting, and a pass over {k} rows costs {rows:.2f} x one",
             )
+        least = min(k, LEAST_WIDTH)
         width = max(
-            (width for width in range(2, k + 1) if self._share(width) <= budget(k)), default=2
+            (width for width in range(least, k + 1) if self._share(width) <= budget(k)),
+            default=least,
         )
         cost = self.costs.relative(width)
         why = f"a pass over {width} rows costs {cost:.2f} x one"

@@ -50,8 +50,9 @@ def test_costs_that_cannot_be_are_refused(ms: dict[int, float]) -> None:
         (FREE, 8, 0, "led-beam", 8),
         (CPU, 3, 0, "led-beam", 3),
         (CPU, 8, 0, "led-beam", 7),
-        (DEAR, 3, 0, "led-beam", 2),
-        (DEAR, 8, 0, "led-beam", 2),
+        (DEAR, 3, 0, "led-beam", 3),
+        (DEAR, 8, 0, "led-beam", 3),
+        (DEAR, 2, 0, "led-beam", 2),
         (FREE, 8, 5, "led-beam", 8),  # rows that cost nothing keep nobody waiting
         (CPU, 3, 5, "led-beam", 3),
         (CPU, 8, 1, "superposed-plain", None),
