@@ -135,6 +135,18 @@ def open_closers(events: tuple[tuple[int, str], ...]) -> list[str]:
     return due
 
 
+def first_open(events: tuple[tuple[int, str], ...]) -> int | None:
+    """The offset of the outermost bracket in `events` that is not closed."""
+    due: list[tuple[str, int]] = []
+    for at, char in events:
+        if char in CLOSER_OF:
+            due.append((CLOSER_OF[char], at))
+        elif char in (closer for closer, _ in due):
+            while due.pop()[0] != char:
+                pass
+    return due[0][1] if due else None
+
+
 def stray_closers(events: tuple[tuple[int, str], ...]) -> list[str]:
     """The closers in `events` that nothing in them opened, in order."""
     due: list[str] = []

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from polydraft.completion.brackets import CLOSER_OF, CLOSERS, Scan, scan
+from polydraft.completion.brackets import CLOSER_OF, CLOSERS, Scan, open_closers, scan
 from polydraft.completion.protocols import Decoder
 from polydraft.completion.types import Finish, Request
 from polydraft.completion.view import View, leading, look, opens_block, to_unix
@@ -46,7 +46,26 @@ class TextEnds:
 
 
 def line_end(text: str, view: View) -> int | None:
-    """Single-line drafts: the first line end, on a blank line the first after visible text."""
+    """Single-line drafts: the first line end, on a blank line the first after visible text.
+
+    If the line may go on, the first one outside of the brackets that the draft opened; a brace that
+    opens a block ends the line.
+    """
+    at = first_line_end(text, view)
+    if at is None or not view.line_may_go_on:
+        return at
+    braces = view.language == "python"  # of dictionaries and sets
+    found = scan(text, view.language, view.inside)
+    while at >= 0:
+        due = open_closers(tuple(event for event in found.events if event[0] < at))
+        if not due or (due[-1] == "}" and not braces):
+            return at
+        at = text.find("\n", at + 1)
+    return None
+
+
+def first_line_end(text: str, view: View) -> int | None:
+    """Where the line that a single-line draft began with ends; None for a block."""
     if view.multiline:
         return None
     start = len(text) - len(text.lstrip()) if view.on_blank_line else 0

@@ -11,8 +11,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from polydraft.completion.brackets import open_closers, scan
-from polydraft.completion.ends import block_end, closing_bracket, line_end, repeated_next_line
+from polydraft.completion.brackets import CLOSERS, first_open, open_closers, scan
+from polydraft.completion.ends import (
+    block_end,
+    closing_bracket,
+    first_line_end,
+    line_end,
+    repeated_next_line,
+)
 from polydraft.completion.syntax import needs_multiline
 from polydraft.completion.types import Finish, Request
 from polydraft.completion.view import View, leading, look, to_unix
@@ -99,6 +105,18 @@ def block_close(text: str, view: View) -> str | None:
     return text if at is None else text[:at]
 
 
+def open_call(text: str, view: View) -> str | None:
+    """Without the call or the index that a draft was cut in: half of its content misleads."""
+    if view.finish is not Finish.CUT:
+        return text
+    at = first_open(scan(text, view.language, view.inside).events)
+    return text if at is None or not _follows_a_value(text[:at]) else text[:at]
+
+
+def _follows_a_value(text: str) -> bool:
+    return text[-1:] in CLOSERS or _is_word(text[-1:])
+
+
 def next_line_duplicate(text: str, view: View) -> str | None:
     """Cut before a line that stands below the cursor already."""
     at = repeated_next_line(text, view, final=True)
@@ -135,9 +153,14 @@ def _says_something(line: str) -> bool:
 
 
 def half_line(text: str, view: View) -> str | None:
-    """Whole lines only, if the draft was cut short behind at least one of them."""
-    if not view.multiline or view.finish not in _CUT_SHORT:
+    """Whole lines only, if the draft was cut short behind at least one of them.
+
+    Of a statement over several lines only the first: half of its brackets' content helps nobody.
+    """
+    if view.finish not in _CUT_SHORT:
         return text
+    if not view.multiline:
+        return text[: first_line_end(text, view)]
     whole, line_break, _ = text.rpartition("\n")
     return whole if line_break and whole.strip() else text
 
@@ -207,6 +230,7 @@ FILTERS: tuple[Filter, ...] = (
     bracket_balance,
     block_close,
     half_line,
+    open_call,
     next_line_duplicate,
     repetition,
     suffix_overlap,

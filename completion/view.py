@@ -22,6 +22,7 @@ from polydraft.completion.types import Finish, Request
 
 WINDOW = 16_000  # code points looked at on either side of the cursor
 _TAIL = re.compile(r"[\s)\]}\"'`;,:]*")
+_IN_LINES = (")", "]")  # closers of brackets that stand inside of a statement
 _OPENS = re.compile(r"(?:[{(\[]|=>|\bdo|\bthen|\belse)\s*$")
 _OPENS_PYTHON = re.compile(r"[{(\[:]\s*$")
 
@@ -32,6 +33,7 @@ class View:
 
     language: str
     multiline: bool
+    line_may_go_on: bool  # past its end, while a bracket that the draft opened is open
     finish: Finish  # why the draft ended
     line_before: str
     line_after: str
@@ -129,6 +131,11 @@ def look(request: Request, multiline: bool, finish: Finish = Finish.STOP_TOKEN) 
     return View(
         language=request.language,
         multiline=multiline,
+        line_may_go_on=(
+            request.multiline is None
+            and not line_after.strip()
+            and sum(map(_IN_LINES.count, later)) <= sum(map(_IN_LINES.count, due))
+        ),
         finish=finish,
         line_before=line_before,
         line_after=line_after,

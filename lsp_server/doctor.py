@@ -173,10 +173,11 @@ def _torch(found: Diagnosis, settings: Settings) -> None:
 
     from polydraft.models.costs import processor_name
     from polydraft.models.load import choose_device
+    from polydraft.models.threads import available
 
     facts: Json = {
         "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
+        "threads": available(),
         "processor": processor_name(),
         "instructions": instructions(),
         "torch_instructions": torch.backends.cpu.get_cpu_capability(),

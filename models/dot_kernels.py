@@ -23,7 +23,7 @@ from numba.np.arrayobj import make_array
 
 from polydraft.models.native_support import LANES, OUTPUTS, wide_vectors
 
-_AHEAD = 2048  # bytes: the processor's own prefetching falls behind where rows share the weights
+_AHEAD = 8192  # bytes: the processor's own prefetching falls behind where rows share the weights
 
 _I8, _I16, _I32, _I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 _INPUTS = ir.VectorType(_I16, LANES)

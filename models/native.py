@@ -13,6 +13,7 @@ from polydraft.completion.protocols import Cache, Feed
 from polydraft.models.native_cache import NativeCache
 from polydraft.models.native_forward import Linear, Norm, Weights, forward
 from polydraft.models.native_support import LANES, OUTPUTS, shape_of, supports
+from polydraft.models.threads import available, limit_torch
 from polydraft.models.windows import windows_of
 
 # One pass at a time: a model that is being loaded tries itself while another one decodes, two would
@@ -42,7 +43,7 @@ class NativeModel:
         self.device = torch.device("cpu")
         self.vocab_size = min(vocab_size or config.vocab_size, config.vocab_size)
         self.max_positions: int = config.max_position_embeddings
-        self.threads = threads or torch.get_num_threads()
+        self.threads = threads or available()
         self._max_slots = max_slots or self.max_positions
         self._embedding = embedding
         self._rotary = rotary
@@ -63,6 +64,7 @@ class NativeModel:
     def forward(self, cache: Cache, feed: Feed) -> torch.Tensor:
         """Append M slots to the cache; returns logits [M - logits_from, V] in float32."""
         assert isinstance(cache, NativeCache)
+        limit_torch(1)
         embeddings = feed.embeddings
         if embeddings is None:
             assert feed.ids is not None

@@ -21,6 +21,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from polydraft.models.threads import available
+
 GROUP = 32  # inputs that share a scale in `int4w`
 DENSE_ROWS = 16  # from so many rows on a weight-only kernel loses to a plain bf16 product
 
@@ -140,7 +142,7 @@ def replace_linears(root: nn.Module, pack: Callable[[str, nn.Linear], nn.Module]
     """
     linears = [(n, m) for n, m in root.named_modules() if isinstance(m, nn.Linear)]
     linears.sort(key=lambda named: -named[1].weight.numel())  # the vocabulary's takes longest
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+    with ThreadPoolExecutor(available()) as threads:
         packed = threads.map(lambda named: pack(*named), linears)
         for (name, _), layer in zip(linears, packed, strict=True):
             root.set_submodule(name, layer)

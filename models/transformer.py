@@ -13,6 +13,7 @@ from polydraft.models.kv_cache import KVCache
 from polydraft.models.lean import LeanDecoder, supports
 from polydraft.models.plain import PlainDecoder
 from polydraft.models.shared_prefix import split_at
+from polydraft.models.threads import available, limit_torch
 from polydraft.models.windows import windows_of
 
 
@@ -71,6 +72,7 @@ class TransformerModel:
     def forward(self, cache: Cache, feed: Feed) -> torch.Tensor:
         """Append M slots to the cache; returns logits [M - logits_from, V] in float32."""
         assert isinstance(cache, KVCache)
+        limit_torch(available())
         embeddings = feed.embeddings
         if embeddings is None:
             assert feed.ids is not None

@@ -4,9 +4,10 @@ Beam search finds the alternatives that are probable as a whole, but its first d
 its search goes on long after. Here the greedy row leads; it runs ahead through guesses that are
 checked in the same pass (`lookahead.py`), so that it ends no later than it would alone. Beside it
 run the most probable other prefixes (sums of exact log-probabilities), chosen anew after every pass
-as in a beam. When the leader has ended, they go on greedily, with guesses of their own, for
-`patience` of its length; what has not ended by then is shown as far as it came: a beginning that
-the user may take by the word.
+as in a beam. When the leader has ended, they go on greedily, with guesses of their own, until the
+draft has taken `patience` times the passes that the greedy one takes alone (what its guesses saved
+goes to them); what has not ended by then is shown as far as it came: a beginning that the user may
+take by the word.
 """
 
 from __future__ import annotations
@@ -26,16 +27,19 @@ from polydraft.completion.rows import Choice, Ends, Row, accept, choices, look, 
 from polydraft.completion.tree import DraftTree
 from polydraft.completion.types import Finish
 
-LEAST_PASSES = 2  # that the others get, however short the greedy draft is
+LEAST_PASSES = 1  # that the others get, however short the greedy draft is
 
 
 @dataclass(frozen=True, slots=True)
 class LedBeam:
-    """`width` rows run in a pass (None: k), guesses not counted: at most `guesses` for a row."""
+    """`width` rows run in a pass (None: k), guesses not counted: at most `guesses` for a row.
+
+    `patience` is in passes of the greedy draft alone, one a token.
+    """
 
     name: str = "led-beam"
     width: int | None = None
-    patience: float = 0.25
+    patience: float = 1.3
     guesses: int = 2
 
     def draft(self, tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:
@@ -43,12 +47,14 @@ class LedBeam:
         leader = search.leader
         try:
             search.begin(choices(logits[None], search.count)[0])
+            taken = 0
             while leader.finish is None:
+                taken += 1
                 guess = task.lookahead.guess(leader.ids, self.guesses)
                 guesses = [guess, *([] for _ in search.others)]
                 seen = look(tree, [leader, *search.others], guesses, search.count)
                 search.extend(guess, seen)
-            passes = max(LEAST_PASSES, math.ceil(self.patience * len(leader.ids)))
+            passes = max(LEAST_PASSES, math.ceil(self.patience * len(leader.ids)) - taken)
             while passes and search.others and len(distinct(search.ended, task.key)) < task.k:
                 tails = [self._guess(row.ids, leader.ids, task) for row in search.others]
                 step(tree, search.others, task.ends, tails)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from polydraft.completion.drafters import DRAFTERS, Task
 from polydraft.completion.drafters.beam import Beam
 from polydraft.completion.drafters.entropy_fork import entropy
 from polydraft.completion.drafters.gumbel import GumbelTopK
+from polydraft.completion.drafters.led_beam import LedBeam
 from polydraft.completion.drafters.sampling import Sampling, min_p, nucleus
 from polydraft.completion.engine import Engine
 from polydraft.completion.meter import Meter
@@ -127,6 +129,26 @@ def test_a_beam_keeps_the_best_prefixes_of_each_length(seed):
         beam = sorted(grown, reverse=True)[:k]
     rows = draft(model, "beam", k=k, n=n, stops=frozenset())
     assert [tuple(row.ids) for row in rows] == [ids for _, ids in beam]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 40), k=st.integers(2, 5))
+def test_the_led_beam_shows_the_greedy_draft_first_and_keeps_to_its_passes(seed, k):
+    model = ToyModel(seed=seed)
+    greedy = naive_greedy(model, [3, 4], STOPS, 12)
+    asked = replace(task(k=k, n=12), key=lambda ids, finish: str((*ids, finish)))
+    rows = Engine(model, LedBeam(patience=1.5)).draft([3, 4], asked, Meter()).rows
+    assert rows[0].ids == greedy
+    assert len(rows) == k  # so none was looked for behind the others
+    prompt = 1
+    assert model.passes - prompt <= max(len(greedy) + 1, math.ceil(1.5 * len(greedy)))
+    assert {row.finish for row in rows} <= {Finish.STOP_TOKEN, Finish.LENGTH, Finish.CUT}
+    for row in rows:
+        exact = [
+            float(naive_logits(model, [3, 4, *row.ids[:i]]).log_softmax(-1)[token])
+            for i, token in enumerate(row.ids)
+        ]
+        assert row.logprobs == pytest.approx(exact, abs=1e-4)
 
 
 def test_first_fork_begins_with_the_k_best_first_tokens():

@@ -63,10 +63,26 @@ LINE, BLOCK = Finish.LINE, Finish.BLOCK
         ("f('▮\n", "a)')", None, "a)')"),
         ("f(▮\n", "'é)', x)", None, "'é)', x)"),
         ("# a▮\n", ") b ]", None, ") b ]"),
+        ("x = ▮\n", "f(\n    1,\n)\ny", LINE, "f(\n    1,\n)\n"),
+        ("x = ▮\n", "{\n    1: [\n2]}\n", LINE, "{\n    1: [\n2]}\n"),
+        ("x = ▮\n", "'(\n", LINE, "'(\n"),
+        ("x = ▮ + y\n", "f(\n    1,\n)\n", LINE, "f(\n"),
+        ("x = ▮\n    1,\n)\n", "f(\n    1,", LINE, "f(\n"),
+        ("f(a, ▮\n)\n", "g(\n    1),\n)", LINE, "g(\n    1),\n"),
     ],
 )
 def test_single_line(document: str, draft: str, finish: Finish | None, read: str) -> None:
     assert finish_at(document, draft) == (finish, read)
+
+
+def test_a_brace_that_opens_a_block_ends_the_line() -> None:
+    for draft in ("(x) {\n", "(() => {\n"):
+        assert finish_at("if ▮\n", draft, language="javascript") == (LINE, draft)
+
+
+def test_where_single_lines_are_asked_for_a_statement_ends_with_its_line() -> None:
+    ends = TextEnds(BYTES, Request("x = ", "\n", language="python", multiline=False), False)
+    assert ends(BYTES.encode("f(\n")) is LINE
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,12 @@ def cases(name: str) -> list[Any]:
 
 def request_of(case: dict[str, Any]) -> Request:
     before, after = case["document"].split("▮")
+    multiline = case.get("multiline", False)
     return Request(
         before,
         after,
         language=case.get("language", "python"),
-        multiline=case.get("multiline", False),
+        multiline=None if multiline == "auto" else multiline,
     )
 
 

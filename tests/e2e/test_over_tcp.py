@@ -35,7 +35,7 @@ async def test_drafts_at_real_cursors_are_distinct_and_most_parse(
             documents += offered
     assert len(documents) >= 2.5 * len(points)
     good = sum(parses(document, "python") for document in documents)
-    assert good >= 0.7 * len(documents)  # 77 % measured (docs/measurements.md)
+    assert good >= 0.8 * len(documents)
 
 
 async def test_drafts_come_with_scores_and_provenance_the_greedy_one_first(
@@ -175,7 +175,7 @@ async def test_a_document_with_crlf_is_completed_like_one_with_lf(
     for draft in answer["drafts"]:
         assert "\r" not in draft["text"]
     after = [accept(text, draft["range"], draft["text"]) for draft in answer["drafts"]]
-    assert sum(parses(document, "python") for document in after) >= 2
+    assert all(parses(document, "python") for document in after)
 
 
 async def test_emoji_before_the_cursor_count_as_the_editor_counts_them(

@@ -17,6 +17,8 @@ from polydraft.completion.protocols import Feed
 from polydraft.completion.tree import DraftTree
 from polydraft.models.native_cache import NativeCache
 from polydraft.models.native_support import LANES, OUTPUTS, processor_serves, supports
+from polydraft.models.threads import available
+from polydraft.models.transformer import TransformerModel
 
 if not processor_serves():
     pytest.skip("this processor lacks the kernels' instructions", allow_module_level=True)
@@ -176,3 +178,14 @@ def test_inputs_are_rounded_far_finer_than_weights():
 def test_architectures_with_mixed_windows_are_left_to_others():
     assert not supports(CONFIGS["qwen2 with mixed windows"])
     assert not supports(CONFIGS["gemma"])
+
+
+def test_torch_gets_its_threads_back_for_a_model_that_needs_them(models):
+    """Beside the native pass torch's threads would spin; a packed model has no other."""
+    plain, native = models
+    feed(native, native.new_cache(), IDS[:4])
+    assert torch.get_num_threads() == 1
+    other = TransformerModel.of(plain)
+    positions = torch.arange(4)
+    other.forward(other.new_cache(), Feed(None, torch.tensor(IDS[:4]), positions, None))
+    assert torch.get_num_threads() == available()
