@@ -8,6 +8,7 @@ with the surroundings (Jaccard similarity).
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -27,6 +28,7 @@ _IMPORTED = 24  # imported files looked at
 _OTHERS = 8  # open files, and as many visited of late
 _HOPS = 3  # files that hand a name on before it is defined
 _KNOWN_ALREADY = 0.5  # a chunk as similar as this to the text at the cursor says nothing new
+_LISTED_LINE = 90  # characters
 _CLASS = re.compile(r"^[ \t]*(?:[a-z]+[ \t]+)*class[ \t]+\w+([^:{]{0,400})[:{]", re.MULTILINE)
 _PARAMETERS = re.compile(r"\(.*\)")
 
@@ -146,25 +148,23 @@ def _homes(workspace: Workspace, wanted: Import, hops: int) -> Iterator[tuple[Pa
 def _definitions_of(
     file: SourceFile, shown: str, asked: set[str], here: Surrounding
 ) -> Iterator[Piece]:
-    """What a file defines; `asked` are the names imported, none where the file is as a whole."""
+    """What a file defines and there is reason to show; `asked` are the names imported from it."""
     for number, definition in enumerate(file.definitions):
         name = definition.name
         if definition.private and name not in asked:
             continue
-        known = identifiers(definition.text())
-        score = similarity(known, here.around) + (0.3 if definition.members else 0.0)
-        if name in asked:
-            score += 1.0 if name in here.near else 0.5
-        elif name in here.near:
-            score += 0.5
         inherited = name in here.bases
-        if inherited:
-            score += 1.0
+        reason = (1.0 if inherited else 0.0) + (0.5 if name in asked else 0.0)
+        reason += 0.5 if name in here.near else 0.0
+        if not reason:
+            continue
+        known = identifiers(definition.text())
+        score = reason + similarity(known, here.around) + (0.3 if definition.members else 0.0)
         yield Piece(Origin.IMPORTED, shown, number, _texts(definition, inherited), known, score)
 
 
 def _texts(definition: Definition, inherited: bool) -> tuple[str, ...]:
-    """The definition as it is, and with the parameters of its methods left out.
+    """The definition as it is, without the parameters of its methods, and with names alone.
 
     Members that are private by convention are for classes that inherit them.
     """
@@ -173,13 +173,21 @@ def _texts(definition: Definition, inherited: bool) -> tuple[str, ...]:
         bare = replace(definition, members=(), head=definition.head + _closed(definition))
         return (replace(bare, end="").text(),)
     full = replace(definition, members=members)
-    return full.text(), replace(full, members=tuple(map(_shortened, members))).text()
+    short = replace(full, members=tuple(map(_shortened, members)))
+    return full.text(), short.text(), replace(full, members=tuple(_listed(members))).text()
 
 
 def _shortened(member: Definition) -> Definition:
     """A method without parameters, a constructor without what it sets."""
     head = _PARAMETERS.sub("(...)", member.head) + _closed(member)
     return replace(member, head=head, members=(), end="")
+
+
+def _listed(members: Sequence[Definition]) -> Iterator[Definition]:
+    """Lines of names only, for a type too large to show its members one by one."""
+    names = (f"{each.name}()" if "(" in each.head else each.name for each in members)
+    for line in textwrap.wrap(", ".join(names), _LISTED_LINE):
+        yield Definition("", line)
 
 
 def _closed(definition: Definition) -> str:

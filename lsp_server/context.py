@@ -24,7 +24,7 @@ from polydraft.lsp_server.source_files import LARGEST_FILE, FileCache, similarit
 _CHARS_PER_TOKEN = 3.6  # of outlines
 _HEADING_TOKENS = 3  # around a file's name
 _LEAST_ROOM = 60  # characters: less is not worth a file's name
-_FULL = 1 / 3  # of all room: a longer definition is shortened first
+_LARGEST = 1 / 2  # of all room: a longer definition is shortened
 _LEAST_SCORE = 0.03
 _NEAR_DUPLICATE = 0.9
 _STICKINESS = 1.5
@@ -82,7 +82,7 @@ def choose(
         if any(similarity(piece.names, other.names) > _NEAR_DUPLICATE for other in chosen):
             continue
         heading = 0 if piece.path in named else _heading(piece.path)
-        text = _fitting(piece.texts, left - heading, round(room * _FULL))
+        text = _fitting(piece.texts, left - heading, round(room * _LARGEST))
         if text:
             chosen.append(replace(piece, texts=(text,)))
             named.add(piece.path)
@@ -100,15 +100,17 @@ def _heading(path: str) -> int:
 
 
 def _fitting(texts: Sequence[str], left: int, longest: int) -> str:
-    """The first of the texts that fits, one above `longest` only if none is shorter.
+    """The first of the texts of at most `longest` characters; else the last one.
 
-    If none fits, whole lines of the last one, but at least three: a head alone says little.
+    If that does not fit, whole lines of it, but at least three: a head alone says little.
     """
-    for limit in (min(left, longest), left):
-        for text in texts:
-            if len(text) <= limit:
-                return text
-    part = texts[-1][: texts[-1].rfind("\n", 0, max(left, 0)) + 1]
+    for text in texts:
+        if len(text) <= min(left, longest):
+            return text
+    last = texts[-1]
+    if len(last) <= left:
+        return last
+    part = last[: last.rfind("\n", 0, max(left, 0)) + 1]
     return part if part.count("\n") >= 3 else ""
 
 

@@ -210,7 +210,7 @@ def test_a_name_is_found_through_the_files_that_hand_it_on(root: Path) -> None:
     write(root, "kit/inner/__init__.py", "from kit.inner.stack import *\n")
     write(root, "kit/inner/stack.py", STACK)
     source = USER.replace("stack import", "kit import")
-    assert context_of(root, source) == f"# kit/inner/stack.py\nclass Base: ...\n{STACK_OUTLINE}"
+    assert context_of(root, source) == f"# kit/inner/stack.py\n{STACK_OUTLINE}"
     write(root, "web/index.ts", "export * from './stack';\n")
     write(root, "web/stack.ts", "export class Stack { push(item: number): void {} }\n")
     script = "import { Stack } from './web';\nconst stack = new Stack();\nstack."
@@ -225,11 +225,13 @@ def test_names_handed_on_in_a_circle_end(root: Path) -> None:
     assert context_of(root, USER.replace("stack import", "one import")) == ""
 
 
-def test_names_imported_come_before_the_rest_of_their_file(root: Path) -> None:
-    others = "".join(f"class Stack{n}:\n    def fill(self, stack): ...\n" for n in range(40))
-    write(root, "stack.py", others + STACK)
-    source = "filler = 1\n" * 100 + USER  # as much as leaves a quarter to the context
-    assert STACK_OUTLINE in context_of(root, source, tokens=300)
+def test_of_an_imported_file_only_names_asked_for_or_near_the_cursor_enter(root: Path) -> None:
+    write(root, "stack.py", STACK)
+    assert context_of(root, USER) == f"# stack.py\n{STACK_OUTLINE}"
+    named = f"# an Unrelated remark\n{USER}"
+    assert "class Unrelated: ..." in context_of(root, named)
+    far = f"{named.removesuffix('stack.')}{'    filler = 1' * 200}\n"
+    assert "Unrelated" not in context_of(root, far)
 
 
 def test_a_class_that_is_inherited_from_shows_its_private_members(root: Path) -> None:
@@ -239,23 +241,23 @@ def test_a_class_that_is_inherited_from_shows_its_private_members(root: Path) ->
     assert "_shrink" in context_of(root, heir)
 
 
-def test_where_room_is_short_methods_lose_their_parameters_and_then_the_last_ones(
-    root: Path,
+@pytest.mark.parametrize(
+    ("tokens", "member", "whole"),
+    [
+        (16_000, "    def m0(self, parameter: dict[str, int]): ...\n", True),
+        (8000, "    def m0(...): ...\n", True),
+        (2000, "    m0(), m1(), m2(), ", True),
+        (512, "    m0(), m1(), m2(), ", False),
+    ],
+)
+def test_where_room_is_short_a_type_loses_parameters_then_all_but_names_then_its_end(
+    root: Path, tokens: int, member: str, whole: bool
 ) -> None:
-    methods = "".join(f"    def m{n}(self, parameter: dict[str, int]): ...\n" for n in range(60))
+    methods = "".join(f"    def m{n}(self, parameter: dict[str, int]): ...\n" for n in range(120))
     write(root, "stack.py", f"class Stack:\n{methods}")
-    source = "filler = 1\n" * 200 + USER
-    full = context_of(root, source, tokens=8000)
-    assert full == f"# stack.py\nclass Stack:\n{methods}"
-    context = context_of(root, source, tokens=1024)
-    lines = context.splitlines()
-    assert lines[:4] == [
-        "# stack.py",
-        "class Stack:",
-        "    def m0(...): ...",
-        "    def m1(...): ...",
-    ]
-    assert 20 < len(lines) < 62
+    context = context_of(root, "filler = 1\n" * 1000 + USER, tokens)
+    assert context.startswith(f"# stack.py\nclass Stack:\n{member}")
+    assert ("m119(" in context) == whole
 
 
 def test_a_language_without_a_grammar_gives_chunks(root: Path) -> None:
