@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from polydraft.models.costs import processor_name
+from polydraft.models.threads import available
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -89,7 +90,7 @@ def report(name: str, rows: Sequence[Row], quick: bool, command: str = "") -> No
         "machine": {
             "processor": processor_name(),
             "instructions": torch.backends.cpu.get_cpu_capability(),
-            "threads": torch.get_num_threads(),
+            "threads": available(),
             "torch": torch.__version__,
             "python": sys.version.split()[0],
         },

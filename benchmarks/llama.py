@@ -26,19 +26,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import torch
-
-from benchmarks.decode import drafter
+from benchmarks.decode import DEFAULT, drafter
 from benchmarks.harness import Row, median_ratio, report
 from benchmarks.prompts import code_prompt
 from benchmarks.steps import Steps
-from polydraft.completion.engine import Engine
 from polydraft.models import sources
 from polydraft.models.cache_dir import cache_root, locked, require_space
 from polydraft.models.load import load_model
 from polydraft.models.registry import DEFAULT_SMALL, load_registry
 from polydraft.models.spec import ModelSpec
 from polydraft.models.store import ensure_model
+from polydraft.models.threads import available
 
 PROMPT, LENGTH = 256, 24
 ROWS, QUICK_ROWS = (1, 2, 3, 4, 8, 16), (1, 3, 8)
@@ -177,12 +175,12 @@ def main() -> None:
     spec = load_registry().get(DEFAULT_SMALL)
     file = gguf_file(spec)
     loaded = load_model(spec, ensure_model(spec), device="cpu")
-    prompt, threads = code_prompt(loaded, PROMPT), torch.get_num_threads()
-    method = Engine(loaded.model).drafter.name
+    prompt, threads = code_prompt(loaded, PROMPT), available()
     script = str(Path(__file__).with_name("llama_worker.py"))
     with Worker([asked.llama_python, script, str(file), str(threads)]) as worker:
         print(f"llama-cpp-python {worker.about['version']}: {worker.about['system']}")
-        print(f"{spec.name}, ours: {loaded.weights}, {method}; both: {threads} threads", flush=True)
+        ours = f"{loaded.weights}, {DEFAULT}"
+        print(f"{spec.name}, ours: {ours}; both: {threads} threads", flush=True)
         worker.ask("prompt", ids=prompt)
         steps = Steps(loaded.model, prompt)
         rows = []
@@ -191,7 +189,7 @@ def main() -> None:
             what = "single row step" if count == 1 else f"step of {count} rows"
             rows += compared(what, ours, theirs, True, STEP_TARGET.get(count, ""))
         for k in DRAFT_TARGET:
-            draft = partial(drafter(loaded, method, k, LENGTH), prompt)
+            draft = partial(drafter(loaded, DEFAULT, k, LENGTH), prompt)
             ours, theirs = drafts_in_turn(draft, worker, k, rounds)
             rows += compared(f"k={k} drafts of {LENGTH}", ours, theirs, False, DRAFT_TARGET[k])
     report("llama", rows, asked.quick, command="make bench-llama ARGS='--llama-python PATH'")

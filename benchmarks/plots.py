@@ -78,7 +78,7 @@ def quality_against_cost(
         strict=True,
     ):
         for method, values in table.items():
-            ours = method == "superposed"
+            ours = method == "auto"
             axis.scatter(
                 values["time p50"], values[key], s=45, color="#c0392b" if ours else "#2c6fa6"
             )

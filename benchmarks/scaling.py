@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.decode import DEFAULT
 from benchmarks.harness import Row, arguments, interleaved, report
 from benchmarks.plots import Panel, lines
 from benchmarks.prompts import code_prompt
@@ -67,8 +68,7 @@ def _rows(rows: int) -> str:
 def against_k(loaded: LoadedModel, ks: Sequence[int], repeats: int) -> Series:
     """Milliseconds of all drafts by method; x is k."""
     prompt = code_prompt(loaded, PROMPT)
-    default = Engine(loaded.model).drafter.name
-    methods = {default: f"default ({default})"} | RIVALS
+    methods = {DEFAULT: f"default ({DEFAULT})"} | RIVALS
     found: Series = {label: [] for label in methods.values()}
     for k in ks:
         runs = {label: _drafts(loaded, prompt, name, k) for name, label in methods.items()}
