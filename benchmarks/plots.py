@@ -64,6 +64,31 @@ def _save(figure: Any, target: Path) -> None:
     print(f"written to {target}")
 
 
+def together(
+    places: Mapping[str, tuple[float, float]],
+) -> list[tuple[list[str], tuple[float, float]]]:
+    """Methods by place, from left to right; those too near for two labels share one."""
+    xs, ys = zip(*places.values(), strict=True)
+    near = [0.06 * (max(values) - min(values)) for values in (xs, ys)]
+    found: list[tuple[list[str], tuple[float, float]]] = []
+    for method, (x, y) in sorted(places.items(), key=lambda item: item[1]):
+        for names, (a, b) in found:
+            if abs(x - a) <= near[0] and abs(y - b) <= near[1]:
+                names.append(method)
+                break
+        else:
+            found.append(([method], (x, y)))
+    return found
+
+
+def crowded(x: float, y: float, groups: list[tuple[list[str], tuple[float, float]]]) -> bool:
+    """Whether another place lies where the label above this one would be."""
+    xs, ys = zip(*(place for _, place in groups), strict=True)
+    wide, high = 0.25 * (max(xs) - min(xs)), 0.1 * (max(ys) - min(ys))
+    others = (place for _, place in groups if place != (x, y))
+    return any(abs(a - x) <= wide and b - y <= high and (b, a) > (y, x) for a, b in others)
+
+
 def quality_against_cost(
     table: Mapping[str, Mapping[str, float]], k: int, points: int, target: Path
 ) -> None:
@@ -77,13 +102,15 @@ def quality_against_cost(
         (("exact@k", f"exact match@{k}"), ("prefix@k", f"best common prefix@{k}")),
         strict=True,
     ):
-        for method, values in table.items():
-            ours = method == "auto"
-            axis.scatter(
-                values["time p50"], values[key], s=45, color="#c0392b" if ours else "#2c6fa6"
-            )
+        places = {method: (values["time p50"], values[key]) for method, values in table.items()}
+        middle = (min(x for x, _ in places.values()) + max(x for x, _ in places.values())) / 2
+        groups = together(places)
+        for names, (x, y) in groups:
+            ours = "auto" in names
+            axis.scatter(x, y, s=45, color="#c0392b" if ours else "#2c6fa6")
             axis.annotate(
-                method, (values["time p50"], values[key]), xytext=(5, 4),
+                ", ".join(names), (x, y), xytext=(0, -13 if crowded(x, y, groups) else 7),
+                ha="left" if x < middle else "right",
                 textcoords="offset points", fontsize=8, weight="bold" if ours else "normal",
             )  # fmt: skip
         axis.set_xlabel("wall time of all drafts / one greedy draft (median)")

@@ -8,7 +8,7 @@ drafts cost one row, is taken as soon as rows cost anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -23,6 +23,7 @@ from polydraft.completion.tree import DraftTree
 
 GUESSES = 2  # that a row is fed on average beside its own token, of the led beam's three
 LEAST_WIDTH = 3  # rows: with two of them, three drafts were seldom found (docs/measurements.md)
+MANY = 5  # drafts: the last ones of so many are not worth waiting for longer than greedy takes
 FREE = 1.1  # passes over one token: k rows that cost no more than this cost others nothing
 
 
@@ -45,8 +46,9 @@ class Auto:
         """The method for k drafts while `waiting` other requests wait for the device."""
         if k == 1:
             return Plan(Greedy("greedy-ahead", ahead=True), "one draft")
+        led = LedBeam(patience=1.0) if k >= MANY else LedBeam()
         if self.costs is None:
-            return Plan(LedBeam(), "passes were not measured")
+            return Plan(led, "passes were not measured")
         rows = self.costs.relative(k)
         if waiting and rows > FREE:
             return Plan(
@@ -60,7 +62,7 @@ class Auto:
         )
         cost = self.costs.relative(width)
         why = f"a pass over {width} rows costs {cost:.2f} x one"
-        return Plan(LedBeam(width=width), why)
+        return Plan(replace(led, width=width), why)
 
     def draft(self, tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:
         return self.plan(task.k).drafter.draft(tree, logits, task)

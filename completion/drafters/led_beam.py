@@ -56,8 +56,7 @@ class LedBeam:
                 search.extend(guess, seen)
             passes = max(LEAST_PASSES, math.ceil(self.patience * len(leader.ids)) - taken)
             while passes and search.others and len(distinct(search.ended, task.key)) < task.k:
-                tails = [self._guess(row.ids, leader.ids, task) for row in search.others]
-                step(tree, search.others, task.ends, tails)
+                step(tree, search.others, task.ends, self._tails(search))
                 search.sort_out()
                 passes -= 1
             for row in search.others:
@@ -71,9 +70,19 @@ class LedBeam:
         )
         rows = [leader, *ended, *cut]
         found = distinct(rows, task.key)[: task.k]
-        if 3 * len(found) < 2 * task.k:  # many read alike, or show nothing
+        if 2 * len(found) < task.k:  # most read alike, or show nothing
             found = refill(tree, rows, task)[: task.k]
         return greedy_first(found)
+
+    def _tails(self, search: _Search) -> list[Sequence[int]]:
+        """Guesses for the rows left, with no more tokens in a pass than while the leader ran."""
+        spare = search.width + 1 + self.guesses - len(search.others)
+        tails = []
+        for row in search.others:
+            tail = self._guess(row.ids, search.leader.ids, search.task)[:spare]
+            spare -= len(tail)
+            tails.append(tail)
+        return tails
 
     def _guess(self, ids: Sequence[int], leader: Sequence[int], task: Task) -> Sequence[int]:
         """A row's next tokens: the leader's behind the same token, or what the prompt says."""

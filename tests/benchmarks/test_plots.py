@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness import Row
-from benchmarks.plots import Panel, lines
+from benchmarks.plots import Panel, crowded, lines, together
 from benchmarks.scaling import rows_of
 
 PANELS = [
@@ -41,3 +41,10 @@ def test_each_point_of_a_series_is_a_row() -> None:
         Row("k=3, beam", 30.5, "ms"),
         Row("k=1, rows", 21.0, "ms"),
     ]
+
+
+def test_methods_at_one_place_share_a_label_and_the_lower_neighbour_has_it_below() -> None:
+    places = {"a": (1.0, 0.2), "b": (1.01, 0.201), "c": (1.3, 0.205), "d": (3.0, 0.4)}
+    groups = together(places)
+    assert groups == [(["a", "b"], (1.0, 0.2)), (["c"], (1.3, 0.205)), (["d"], (3.0, 0.4))]
+    assert [crowded(*place, groups) for _, place in groups] == [True, False, False]

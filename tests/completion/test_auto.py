@@ -42,6 +42,13 @@ def test_costs_that_cannot_be_are_refused(ms: dict[int, float]) -> None:
         PassCosts(ms)
 
 
+@pytest.mark.parametrize("costs", [FREE, CPU, DEAR, None])
+def test_many_drafts_take_no_more_passes_than_the_greedy_one_alone(costs: PassCosts | None) -> None:
+    few, many = (Auto(costs).plan(k).drafter for k in (3, 8))
+    assert isinstance(few, LedBeam) and isinstance(many, LedBeam)
+    assert many.patience == 1.0 < few.patience
+
+
 @pytest.mark.parametrize(
     ("costs", "k", "waiting", "method", "width"),
     [
