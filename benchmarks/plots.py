@@ -84,7 +84,7 @@ def together(
 def crowded(x: float, y: float, groups: list[tuple[list[str], tuple[float, float]]]) -> bool:
     """Whether another place lies where the label above this one would be."""
     xs, ys = zip(*(place for _, place in groups), strict=True)
-    wide, high = 0.25 * (max(xs) - min(xs)), 0.1 * (max(ys) - min(ys))
+    wide, high = 0.25 * (max(xs) - min(xs)), 0.08 * (max(ys) - min(ys))
     others = (place for _, place in groups if place != (x, y))
     return any(abs(a - x) <= wide and b - y <= high and (b, a) > (y, x) for a, b in others)
 
