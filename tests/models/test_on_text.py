@@ -18,9 +18,10 @@ REQUEST = Request(
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    directory = write_tiny_directory("qwen2.5-coder", tmp_path_factory.mktemp("tiny"), seed=1)
+    folder = tmp_path_factory.mktemp("tiny")
+    directory = write_tiny_directory("qwen2.5-coder", folder / "model", seed=1)
     spec = load_registry().get("qwen2.5-coder-0.5b")
-    return load_model(spec, directory, device="cpu", weights="f32")
+    return load_model(spec, directory, device="cpu", weights="f32", cache_dir=folder / "cache")
 
 
 def completer(loaded: LoadedModel) -> EngineCompleter:
