@@ -354,7 +354,7 @@ def main() -> None:
                 )
     print(f"{len(results['none'])} of {len(chosen)} points of {asked.split}, k = {K}")
     name = "context" if asked.split == "test" else f"context-{asked.split}"
-    report(name, figures(results), asked.quick, command="make bench-context")
+    report(name, figures(results), asked.quick)
 
 
 if __name__ == "__main__":

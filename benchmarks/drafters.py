@@ -307,10 +307,7 @@ def main() -> None:
     ]  # fmt: skip
     rows.append(Measure("peak resident memory of the process", peak_memory_mb(), "MB"))
     name = f"drafters-k{asked.k}" if asked.split == "test" else f"drafters-dev-k{asked.k}"
-    more = f" --data FILE --problems {asked.problems}" if solved else ""
-    named = "" if asked.methods == ",".join(DRAFTERS) else f" --methods {asked.methods}"
-    options = f"--k {asked.k} --split {asked.split} --points {len(chosen)}{named}{more}"
-    report(name, rows, asked.quick, command=f"make bench-drafters ARGS='{options}'")
+    report(name, rows, asked.quick)
     if not asked.quick and asked.split == "test":
         target = Path(__file__).parent.parent / "docs" / f"drafters-k{asked.k}.svg"
         quality_against_cost(table, asked.k, len(records), target)

@@ -72,8 +72,17 @@ def peak_memory_mb() -> float:
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def report(name: str, rows: Sequence[Row], quick: bool, command: str = "") -> None:
-    """Print the table and write `results/NAME.json` (`NAME-quick.json` for a quick run)."""
+def make_command(name: str, words: Sequence[str]) -> str:
+    """How to run the benchmark of a result again; paths are the machine's own matter."""
+    said = " ".join("PATH" if os.sep in word else word for word in words)
+    return f"make bench-{name.partition('-')[0]}" + (f" ARGS='{said}'" if said else "")
+
+
+def report(name: str, rows: Sequence[Row], quick: bool) -> None:
+    """Print the table and write `results/NAME.json` (`NAME-quick.json` for a quick run).
+
+    NAME begins with that of the make target and goes on behind a dash.
+    """
     table = Table(title=f"{name} on {processor_name()}, {os.cpu_count()} cores")
     for column in ("measure", "value", "unit", "target", ""):
         table.add_column(column, justify="right" if column == "value" else "left")
@@ -84,8 +93,7 @@ def report(name: str, rows: Sequence[Row], quick: bool, command: str = "") -> No
     RESULTS.mkdir(exist_ok=True)
     result = {
         "benchmark": name,
-        "command": command
-        or " ".join(["make", f"bench-{name}", *(["ARGS=--quick"] if quick else [])]),
+        "command": make_command(name, sys.argv[1:]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
             "processor": processor_name(),

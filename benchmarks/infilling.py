@@ -81,10 +81,7 @@ def main() -> None:
     rows += [
         Measure(f"{method}: {key}", costs[method][key], "") for method in methods for key in _SHOWN
     ]
-    report(
-        f"infilling-k{asked.k}", rows, asked.quick,
-        command=f"make bench-infilling ARGS='--k {asked.k} --problems {len(records)}'",
-    )  # fmt: skip
+    report(f"infilling-k{asked.k}", rows, asked.quick)
 
 
 if __name__ == "__main__":

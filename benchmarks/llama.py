@@ -179,8 +179,7 @@ def main() -> None:
     script = str(Path(__file__).with_name("llama_worker.py"))
     with Worker([asked.llama_python, script, str(file), str(threads)]) as worker:
         print(f"llama-cpp-python {worker.about['version']}: {worker.about['system']}")
-        ours = f"{loaded.weights}, {DEFAULT}"
-        print(f"{spec.name}, ours: {ours}; both: {threads} threads", flush=True)
+        print(f"{spec.name}; ours: {loaded.weights}, {DEFAULT}; both: {threads} threads")
         worker.ask("prompt", ids=prompt)
         steps = Steps(loaded.model, prompt)
         rows = []
@@ -192,7 +191,7 @@ def main() -> None:
             draft = partial(drafter(loaded, DEFAULT, k, LENGTH), prompt)
             ours, theirs = drafts_in_turn(draft, worker, k, rounds)
             rows += compared(f"k={k} drafts of {LENGTH}", ours, theirs, False, DRAFT_TARGET[k])
-    report("llama", rows, asked.quick, command="make bench-llama ARGS='--llama-python PATH'")
+    report("llama", rows, asked.quick)
 
 
 if __name__ == "__main__":

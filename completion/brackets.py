@@ -125,41 +125,32 @@ def scan(text: str, language: str, inside: str = "") -> Scan:
 
 def open_closers(events: tuple[tuple[int, str], ...]) -> list[str]:
     """The closers that are still due after `events`, outermost first; stray closers are ignored."""
-    due: list[str] = []
-    for _, char in events:
-        if char in CLOSER_OF:
-            due.append(CLOSER_OF[char])
-        elif char in due:  # an unclosed bracket further in is taken for a slip
-            while due.pop() != char:
-                pass
-    return due
+    return [closer for _, closer in _matched(events)[0]]
 
 
 def first_open(events: tuple[tuple[int, str], ...]) -> int | None:
     """The offset of the outermost bracket in `events` that is not closed."""
-    due: list[tuple[str, int]] = []
-    for at, char in events:
-        if char in CLOSER_OF:
-            due.append((CLOSER_OF[char], at))
-        elif char in (closer for closer, _ in due):
-            while due.pop()[0] != char:
-                pass
-    return due[0][1] if due else None
+    return next((at for at, _ in _matched(events)[0]), None)
 
 
 def stray_closers(events: tuple[tuple[int, str], ...]) -> list[str]:
     """The closers in `events` that nothing in them opened, in order."""
-    due: list[str] = []
+    return _matched(events)[1]
+
+
+def _matched(events: tuple[tuple[int, str], ...]) -> tuple[list[tuple[int, str]], list[str]]:
+    """What is open at the end, as (offset, closer due), outermost first; and stray closers."""
+    due: list[tuple[int, str]] = []
     stray: list[str] = []
-    for _, char in events:
+    for at, char in events:
         if char in CLOSER_OF:
-            due.append(CLOSER_OF[char])
-        elif char in due:
-            while due.pop() != char:
+            due.append((at, CLOSER_OF[char]))
+        elif any(char == closer for _, closer in due):  # what is open further in is a slip
+            while due.pop()[1] != char:
                 pass
         elif char in CLOSERS:
             stray.append(char)
-    return stray
+    return due, stray
 
 
 def missing_closers(due: list[str], later: list[str], limit: int = 16) -> list[str]:

@@ -110,11 +110,9 @@ def open_call(text: str, view: View) -> str | None:
     if view.finish is not Finish.CUT:
         return text
     at = first_open(scan(text, view.language, view.inside).events)
-    return text if at is None or not _follows_a_value(text[:at]) else text[:at]
-
-
-def _follows_a_value(text: str) -> bool:
-    return text[-1:] in CLOSERS or _is_word(text[-1:])
+    if at is None or not (text[at - 1 : at] in CLOSERS or _is_word(text[at - 1 : at])):
+        return text
+    return text[:at]
 
 
 def next_line_duplicate(text: str, view: View) -> str | None:

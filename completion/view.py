@@ -22,7 +22,6 @@ from polydraft.completion.types import Finish, Request
 
 WINDOW = 16_000  # code points looked at on either side of the cursor
 _TAIL = re.compile(r"[\s)\]}\"'`;,:]*")
-_IN_LINES = (")", "]")  # closers of brackets that stand inside of a statement
 _OPENS = re.compile(r"(?:[{(\[]|=>|\bdo|\bthen|\belse)\s*$")
 _OPENS_PYTHON = re.compile(r"[{(\[:]\s*$")
 
@@ -134,7 +133,7 @@ def look(request: Request, multiline: bool, finish: Finish = Finish.STOP_TOKEN) 
         line_may_go_on=(
             request.multiline is None
             and not line_after.strip()
-            and sum(map(_IN_LINES.count, later)) <= sum(map(_IN_LINES.count, due))
+            and _round_or_square(later) <= _round_or_square(due)  # else its closer stands below
         ),
         finish=finish,
         line_before=line_before,
@@ -147,6 +146,10 @@ def look(request: Request, multiline: bool, finish: Finish = Finish.STOP_TOKEN) 
         indent_unit=indent_unit(f"{before}x{after}"),  # so that a blank cursor line counts
         newline="\r\n" if _uses_crlf(request) else "\n",
     )
+
+
+def _round_or_square(closers: list[str]) -> int:
+    return sum(closer in ")]" for closer in closers)
 
 
 def _is_closed(inside: str, line_after: str, events: tuple[tuple[int, str], ...]) -> bool:

@@ -21,7 +21,6 @@ from polydraft.completion.pass_costs import PassCosts
 from polydraft.completion.rows import Row
 from polydraft.completion.tree import DraftTree
 
-GUESSES = 2  # that a row is fed on average beside its own token, of the led beam's three
 LEAST_WIDTH = 3  # rows: with two of them, three drafts were seldom found (docs/measurements.md)
 MANY = 5  # drafts: the last ones of so many are not worth waiting for longer than greedy takes
 FREE = 1.1  # passes over one token: k rows that cost no more than this cost others nothing
@@ -57,7 +56,11 @@ class Auto:
             )
         least = min(k, LEAST_WIDTH)
         width = max(
-            (width for width in range(least, k + 1) if self._share(width) <= budget(k)),
+            (
+                width
+                for width in range(least, k + 1)
+                if self.costs.relative(width + led.guesses) <= budget(k)
+            ),
             default=least,
         )
         cost = self.costs.relative(width)
@@ -66,11 +69,6 @@ class Auto:
 
     def draft(self, tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:
         return self.plan(task.k).drafter.draft(tree, logits, task)
-
-    def _share(self, width: int) -> float:
-        """A pass with its guesses, in passes over one token."""
-        assert self.costs is not None
-        return self.costs.relative(width + GUESSES)
 
 
 def budget(k: int) -> float:

@@ -225,6 +225,15 @@ def test_names_handed_on_in_a_circle_end(root: Path) -> None:
     assert context_of(root, USER.replace("stack import", "one import")) == ""
 
 
+def test_names_imported_come_before_the_rest_of_their_file(root: Path) -> None:
+    others = "".join(f"class Stack{n}:\n    def fill(self, stack): ...\n" for n in range(40))
+    write(root, "stack.py", others + STACK)
+    source = "filler = 1\n" * 100 + USER  # as much as leaves a quarter to the context
+    assert STACK_OUTLINE in context_of(root, source, tokens=340)
+    short = context_of(root, source, tokens=300)  # it may not fill more than half of the room
+    assert short.startswith("# stack.py\nclass Stack(Base):\n    def __init__(...): ...\n")
+
+
 def test_of_an_imported_file_only_names_asked_for_or_near_the_cursor_enter(root: Path) -> None:
     write(root, "stack.py", STACK)
     assert context_of(root, USER) == f"# stack.py\n{STACK_OUTLINE}"
