@@ -29,6 +29,7 @@ from polydraft.completion.types import (
     Draft,
     Finish,
     OnDraft,
+    OnDrafts,
     OnText,
     Request,
     Stats,
@@ -65,6 +66,7 @@ class EngineCompleter:
         deadline: Deadline | None = None,
         on_draft: OnDraft | None = None,
         on_text: OnText | None = None,
+        on_drafts: OnDrafts | None = None,
         workspace: NGramIndex | None = None,
         waiting: int = 0,
     ) -> Completion:

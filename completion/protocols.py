@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from polydraft.completion.types import CancelToken, Completion, Deadline, OnDraft, OnText, Request
+from polydraft.completion.types import (
+    CancelToken,
+    Completion,
+    Deadline,
+    OnDraft,
+    OnDrafts,
+    OnText,
+    Request,
+)
 
 if TYPE_CHECKING:  # who only names a protocol does not wait for torch to load
     import torch
@@ -97,7 +105,9 @@ class Completer(Protocol):
     `complete` blocks (run it on the engine's own thread), calls `on_draft` with the first finished
     draft as soon as there is one and `on_text` with the text of the likeliest draft as far as it
     has come (a hint for those whose user types on: it may come seldom or never), raises `Cancelled`
-    within one decode step of `cancel`, and returns what it has when the deadline passes.
+    within one decode step of `cancel`, and returns what it has when the deadline passes. A pair of
+    models calls `on_drafts` with the small one's drafts when the large one is about to judge them:
+    draft i of what is returned then stands for draft i of these, improved or as it was.
     `workspace` is an index of the caller's, in this completer's ids: the completer keeps no text.
     """
 
@@ -116,6 +126,7 @@ class Completer(Protocol):
         deadline: Deadline | None = None,
         on_draft: OnDraft | None = None,
         on_text: OnText | None = None,
+        on_drafts: OnDrafts | None = None,
         workspace: NGramIndex | None = None,
         waiting: int = 0,
     ) -> Completion: ...

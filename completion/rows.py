@@ -19,6 +19,7 @@ from polydraft.completion.types import Finish
 
 ALTERNATIVES = 6  # kept a depth; forks come from them
 _BLOCK = 128  # of a vocabulary
+_LEAST = -1000.0  # nats: stands for log 0 where it is multiplied by 0
 
 EndRule = Callable[[Sequence[int]], Finish | None]
 
@@ -41,19 +42,27 @@ class Ends:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The exact model's most probable next tokens at one depth, best first."""
+    """The exact model's most probable next tokens at one depth, best first.
+
+    `entropy` is that of the whole distribution, in bits.
+    """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
+    entropy: float = math.nan
 
 
 def choices(logits: torch.Tensor, count: int = ALTERNATIVES) -> list[Choice]:
     """logits [R, V] -> for each row its `count` most probable next tokens."""
-    values, indices = top(torch.log_softmax(logits, -1), min(count, logits.shape[-1]))
+    every = torch.log_softmax(logits, -1)
+    values, indices = top(every, min(count, logits.shape[-1]))
+    entropies = -torch.linalg.vecdot(every.exp(), every.clamp_min(_LEAST)) / math.log(2)
     found = []
-    for logprobs, tokens in zip(values.tolist(), indices.tolist(), strict=True):
+    for logprobs, tokens, entropy in zip(
+        values.tolist(), indices.tolist(), entropies.tolist(), strict=True
+    ):
         possible = sum(value > -math.inf for value in logprobs)  # banned tokens stand last
-        found.append(Choice(tuple(tokens[:possible]), tuple(logprobs[:possible])))
+        found.append(Choice(tuple(tokens[:possible]), tuple(logprobs[:possible]), entropy))
     return found
 
 

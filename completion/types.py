@@ -124,6 +124,43 @@ class Request:
             raise ValueError(f"anchor {self.anchor} lies outside the prefix")
 
 
+class Origin(StrEnum):
+    """Which model of a pair wrote a token."""
+
+    SMALL = "small"
+    LARGE = "large"
+
+
+class Switch(StrEnum):
+    """What happened at a token of a draft that both models of a pair worked on."""
+
+    HAND_OVER = "hand over"  # the large model wrote it, since the small one was unsure
+    ROLLBACK = "rollback"  # the small model's token was taken back; this one is the large model's
+    HAND_BACK = "hand back"  # the small model goes on from here
+    FORK = "fork"  # the large model found this alternative to the first draft
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchEvent:
+    """A switch before the draft's token `at` (from 0): `statistic` had `value` at `threshold`."""
+
+    kind: Switch
+    at: int
+    statistic: str = ""
+    value: float = 0.0
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A run of a draft's tokens that one model wrote; `end` is where it ends in the draft's text,
+    in code points."""
+
+    origin: Origin
+    tokens: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """One completion, as the user would see it.
@@ -142,6 +179,9 @@ class Draft:
     token_ids: tuple[int, ...] = ()
     token_logprobs: tuple[float, ...] = ()
     method: str = ""  # the search that found it, a name of `DRAFTERS`
+    parts: tuple[Part, ...] = ()  # of a pair's draft; empty where there is only one model
+    switches: tuple[SwitchEvent, ...] = ()
+    checked: bool = False  # whether the large model has judged every token
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +195,11 @@ class Stats:
     total_s: float = 0.0
     method: str = ""  # the search, a name of `DRAFTERS`
     method_reason: str = ""  # why that one, for people
+    policy: str = ""  # of a pair, a name of `switching.POLICIES`
+    escalated: str = ""  # why the large model was asked, for people; empty if it was not
+    large_passes: int = 0  # of the forward passes
+    large_tokens: int = 0  # of the drafts' tokens, written by the large model
+    notice: str = ""  # what the user should know: for example, that the large model failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,4 +211,5 @@ class Completion:
 
 
 OnDraft = Callable[[Draft], None]
+OnDrafts = Callable[[tuple[Draft, ...]], None]
 OnText = Callable[[str], None]

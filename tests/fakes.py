@@ -21,6 +21,7 @@ from polydraft.completion.types import (
     Draft,
     Finish,
     OnDraft,
+    OnDrafts,
     OnText,
     Request,
     Stats,
@@ -87,6 +88,7 @@ class FakeCompleter:
         deadline: Deadline | None = None,
         on_draft: OnDraft | None = None,
         on_text: OnText | None = None,
+        on_drafts: OnDrafts | None = None,
         workspace: NGramIndex | None = None,
         waiting: int = 0,
     ) -> Completion:
