@@ -218,8 +218,7 @@ async def shared(provider: FakeProvider, **callables: Any) -> AsyncIterator[Serv
     try:
         yield services
     finally:
-        provider.gate.set()
-        provider.completer.gate.set()
+        provider.let_go()
         services.close()
 
 
