@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import shutil
 import tempfile
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from polydraft.lsp_server.doctor_pair import InUse, memory_facts, pair_facts, wanted
 from polydraft.lsp_server.models_command import (
     DAMAGED,
     NOT_FETCHED,
@@ -24,6 +24,7 @@ from polydraft.lsp_server.report import Json
 from polydraft.lsp_server.settings import FILE_NAME, Settings
 from polydraft.models.cache_dir import cache_root
 from polydraft.models.errors import ModelError
+from polydraft.models.memory import memory
 from polydraft.models.registry import (
     DEFAULT_LARGE,
     DEFAULT_SMALL,
@@ -37,7 +38,6 @@ _INSTRUCTIONS = (
     *("avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni"),
     *("amx_tile", "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "bf16", "sve"),
 )
-_WORKING_MEMORY = 1.3  # of the weights in bfloat16, while they are read and packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,7 @@ def _settings(found: Diagnosis, directory: Path) -> Settings:
         "file": str(file) if file is not None and file.is_file() else None,
         "model": workspace.settings.model,
         "device": workspace.settings.device,
+        "large": workspace.settings.large,
     }
     for problem in workspace.problems:
         found.add(problem, f"Correct {file}.")
@@ -114,20 +115,6 @@ def _system(found: Diagnosis) -> None:
         "memory_bytes": total,
         "memory_free_bytes": free,
     }
-
-
-def memory(meminfo: Path = Path("/proc/meminfo")) -> tuple[int | None, int | None]:
-    """Bytes of memory in all and free for use, None where the system does not tell."""
-    try:
-        lines = meminfo.read_text(encoding="ascii").splitlines()
-        values = {key: rest.split() for key, _, rest in (line.partition(":") for line in lines)}
-        return 1024 * int(values["MemTotal"][0]), 1024 * int(values["MemAvailable"][0])
-    except (OSError, ValueError, KeyError, IndexError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None
-    except (AttributeError, OSError, ValueError):
-        return None, None
 
 
 def instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
@@ -251,25 +238,60 @@ def _kernels(found: Diagnosis) -> Json:
 
 def _models(found: Diagnosis, registry: Registry, settings: Settings) -> None:
     models: Json = {}
-    for name in dict.fromkeys((settings.model, DEFAULT_SMALL, DEFAULT_LARGE)):
-        wanted = name == settings.model
+    small, large = settings.model_settings, settings.large_settings
+    used = {model.name: model for model in (large, small) if model is not None}
+    here: dict[str, InUse] = {}
+    for name in dict.fromkeys((small.name, *used, DEFAULT_SMALL, DEFAULT_LARGE)):
+        fatal = name == small.name  # without a large model drafts are still made
         try:
             spec = registry.resolve(name)
             state = state_of(spec)
         except ModelError as error:
-            found.add(str(error), f"Name another model in {FILE_NAME}.", fatal=wanted)
+            found.add(str(error), f"Name another model in {FILE_NAME}.", fatal=fatal)
             continue
-        models[name] = {"state": state.state, "bytes_on_disk": state.size, "used": wanted}
-        _judge(found, spec, state, wanted=wanted)
+        models[name] = {"state": state.state, "bytes_on_disk": state.size, "used": name in used}
+        _judge(found, spec, state, used=name in used, fatal=fatal)
+        if name in used and state.state != DAMAGED:
+            here[name] = InUse(spec, state.path, used[name])
     found.facts["models"] = models
+    in_use = [here.get(model.name) for model in (small, large) if model is not None]
+    _together(found, registry, settings, [model for model in in_use if model is not None])
 
 
-def _judge(found: Diagnosis, spec: ModelSpec, state: ModelState, *, wanted: bool) -> None:
+def _together(
+    found: Diagnosis, registry: Registry, settings: Settings, in_use: list[InUse]
+) -> None:
+    """Memory for the models in use, and whether two of them are a pair."""
+    kernels = found.facts.get("kernels")
+    if found.facts["compute"]["device"] is None or (kernels and kernels["chosen"] is None):
+        return  # no model runs here, as was reported
+    try:
+        models = [wanted(model, settings) for model in in_use]
+        found.facts["memory"], refusals = memory_facts(
+            models, settings.models.memory_bytes, registry
+        )
+    except ModelError as error:
+        found.add(str(error), f"Correct {FILE_NAME}.")
+        return
+    except OSError:  # reported with the cache
+        return
+    for refusal in refusals:
+        found.add(refusal, f"Close other programs, or name what would fit in {FILE_NAME}.")
+    if len(in_use) == 2:
+        (small, large), (of_small, of_large) = in_use, models
+        found.facts["pair"], problem = pair_facts(small, large, (of_small, of_large), registry)
+        if problem:
+            found.add(problem, f'Name another `large` model in {FILE_NAME}, or "none".')
+
+
+def _judge(
+    found: Diagnosis, spec: ModelSpec, state: ModelState, *, used: bool, fatal: bool
+) -> None:
     if state.state == DAMAGED:
         # The text ends with what to do.
         what, _, do = state.problem.rpartition(". ")
-        found.add(f"{what}.", do, fatal=wanted)
-    if not wanted:
+        found.add(f"{what}.", do, fatal=fatal)
+    if not used:
         return
     needed = (spec.bytes or 0) + 2 * (spec.parameters or 0)
     free: int = found.facts["cache"]["free_bytes"]
@@ -278,7 +300,7 @@ def _judge(found: Diagnosis, spec: ModelSpec, state: ModelState, *, wanted: bool
             found.add(
                 f"{spec.name} needs {size(needed)} of disk space; {size(free)} are free.",
                 "Free some space, or set POLYDRAFT_CACHE to a directory on another disk.",
-                fatal=True,
+                fatal=fatal,
             )
         else:
             found.add(
@@ -290,14 +312,6 @@ def _judge(found: Diagnosis, spec: ModelSpec, state: ModelState, *, wanted: bool
         found.add(
             f"{spec.name} does not see the text behind the cursor.",
             f"Use a model with FIM, for example {DEFAULT_SMALL}.",
-        )
-    memory_free = found.facts["system"]["memory_free_bytes"]
-    working = int(2 * _WORKING_MEMORY * (spec.parameters or 0))
-    if found.facts["compute"]["device"] == "cpu" and memory_free and memory_free < working:
-        found.add(
-            f"{spec.name} needs about {size(working)} of memory while it is loaded;"
-            f" {size(memory_free)} are free.",
-            f"Close other programs, or use a smaller model ({DEFAULT_SMALL}).",
         )
 
 

@@ -98,7 +98,10 @@ def estimate(
 def available_bytes(device: str) -> int | None:
     """Memory that is free for use on the device; None where the system does not tell."""
     if device.startswith("cuda"):
-        free, _ = torch.cuda.mem_get_info(torch.device(device))
+        try:
+            free, _ = torch.cuda.mem_get_info(torch.device(device))
+        except RuntimeError:  # it does not answer
+            return None
         return int(free)
     return memory()[1]  # MPS shares the system's
 

@@ -72,7 +72,7 @@ def refuse(
     beside = f" beside {' and '.join(str(each) for each, _ in kept)}" if kept else ""
     lines = [
         f"{refused} does not fit into memory{beside}: {_gb(peak(needs[: fitting + 1]))} needed,"
-        f" {_gb(budget_bytes)} free on {refused.device}."
+        f" {_gb(budget_bytes)} available on {refused.device}."
     ]
     lines += [f"  - {each}: {_parts(need)}" for each, need in known[: fitting + 1]]
     held = [need for _, need in kept]

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from polydraft.models.errors import PairError
 from polydraft.models.registry import Registry
-from polydraft.models.spec import ModelSpec
 from polydraft.models.tokenizer import ModelTokenizer
 
 
@@ -70,26 +69,14 @@ def token_of(tokenizer: ModelTokenizer, index: int) -> Token | None:
     return Token(tokenizer.token_bytes(index), tokenizer.specials.get(piece) == index)
 
 
-def larger_siblings(registry: Registry, spec: ModelSpec) -> tuple[str, ...]:
-    """Models that may stand beside `spec` as the large one: of its family, and larger."""
-    return tuple(
-        other.name
-        for other in registry
-        if other.family
-        and other.family == spec.family
-        and (other.parameters or 0) > (spec.parameters or 0)
-        and not (other.fim and other.fim.broken)  # it would judge by the prefix alone
-    )
-
-
 def _advice(small: str, registry: Registry | None) -> str:
     if registry is None:
         return "Choose a large model of the small one's family."
-    if small in registry.models and (larger := larger_siblings(registry, registry.get(small))):
+    if small in registry.models and (larger := registry.larger_siblings(registry.get(small))):
         return f"Large models that go with {small}: {', '.join(larger)}."
     pairs = [
         f"{spec.name} with {' or '.join(larger)}"
         for spec in registry
-        if (larger := larger_siblings(registry, spec))
+        if (larger := registry.larger_siblings(spec))
     ]
     return f"Choose both from one family: {'; '.join(pairs)}."

@@ -159,7 +159,7 @@ def test_a_refusal_says_what_is_needed_what_is_free_and_what_would_fit() -> None
     assert text.startswith(
         "qwen2.5-coder-7b (f32) does not fit into memory beside qwen2.5-coder-0.5b (f32): "
     )
-    assert "15.0 GB free on cpu" in text
+    assert "15.0 GB available on cpu" in text
     offered = text.partition("What would fit instead:\n")[2]
     assert "qwen2.5-coder-1.5b (f32)" in offered
     # Neither a model of another family, nor the small one in the large one's place.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tiny import FAMILIES, tiny_tokenizer
 
 from polydraft.models.errors import ModelError, PairError
-from polydraft.models.pairing import check_pair, first_difference, larger_siblings
+from polydraft.models.pairing import check_pair, first_difference
 from polydraft.models.registry import DEFAULT_LARGE, DEFAULT_SMALL, load_registry
 from polydraft.models.store import is_ready
 from polydraft.models.tokenizer import ModelTokenizer
@@ -158,14 +158,14 @@ def test_the_message_names_large_models_that_go_with_the_small_one() -> None:
 
 def test_large_models_are_larger_and_of_the_same_family() -> None:
     registry = load_registry()
-    assert larger_siblings(registry, registry.get(DEFAULT_SMALL)) == (
+    assert registry.larger_siblings(registry.get(DEFAULT_SMALL)) == (
         "qwen2.5-coder-1.5b",
         "qwen2.5-coder-3b",
         "qwen2.5-coder-7b",
         "qwen2.5-coder-14b",
     )
     # Its fill-in-the-middle is broken, so it cannot judge a completion.
-    assert "starcoder2-15b" not in larger_siblings(registry, registry.get("starcoder2-3b"))
+    assert "starcoder2-15b" not in registry.larger_siblings(registry.get("starcoder2-3b"))
 
 
 @pytest.mark.weights
