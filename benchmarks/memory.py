@@ -29,6 +29,7 @@ from polydraft.models.registry import DEFAULT_LARGE, DEFAULT_SMALL, load_registr
 from polydraft.models.store import ensure_model
 
 CONTEXT = 1024 + 3 * 48  # tokens: the default settings' prompt and drafts
+FORMATS = ["w8a16", "int8", "bf16"]
 MB = 1e6
 
 
@@ -80,7 +81,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the small model's w8a16 only")
     parser.add_argument("--models", nargs="+", default=[DEFAULT_SMALL, DEFAULT_LARGE])
-    parser.add_argument("--weights", nargs="+", default=["w8a16", "int8", "bf16"])
+    parser.add_argument("--weights", nargs="+", default=FORMATS)
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -98,7 +99,8 @@ def main() -> None:
                 rounds = ("first", "again") if weights in ("w8a16", "int8") else ("first",)
                 for when in rounds:
                     found += compare(name, weights, when, cache_dir)
-    report("memory", found, options.quick)
+    others = "" if options.weights == FORMATS else f"-{'-'.join(options.weights)}"
+    report(f"memory{others}", found, options.quick)
 
 
 if __name__ == "__main__":

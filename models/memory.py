@@ -9,7 +9,14 @@ On a CPU the process holds, beside what Python and torch take without a model:
 
 The figures follow the code that loads (`load.py`, `native_load.py`, `prepared.py`, `lean.py`).
 Mapped files count where every pass reads them; an embedding that is only looked up, a row at a
-time, does not. `make bench-memory` compares with reality; docs/models.md has the table.
+time, does not. A process that has rounded weights itself keeps more than is counted until it ends,
+since the allocator does not give all back. `make bench-memory` compares with reality; measured /
+estimated in MB for the 1.5b model (docs/models.md has more):
+
+                                while loading    in use, all caches full
+    w8a16, rounded in the cache  1789 / 1717       2092 / 1981
+    w8a16, to be rounded         7869 / 7372       2572 / 1981
+    bf16                         6467 / 6372       6699 / 6637
 """
 
 from __future__ import annotations
@@ -74,8 +81,9 @@ def estimate(
 ) -> Need | None:
     """What the model takes; None if neither `directory` nor `spec` says how large it is.
 
-    With a directory within 20 % (measured), from the number of parameters alone within a third.
-    Raises `ModelError` if the directory's configuration cannot be read.
+    With a directory `total` is within 20 % of what was measured; from the number of parameters alone
+    it is within a third of that. Raises `ModelError` if the directory's configuration cannot be
+    read.
     """
     if directory is not None:
         sizes = _sizes_of(directory)
