@@ -149,6 +149,7 @@ class FakePair:
     large: FakeCompleter
     switching: Switching = Switching()
     notices: list[str] = field(default_factory=list)  # one a request, as long as there are any
+    announces: bool = True
 
     @property
     def tokenizer_id(self) -> str:
@@ -177,7 +178,7 @@ class FakePair:
             on_text=on_text,
             workspace=workspace,
         )
-        if on_drafts is not None:
+        if on_drafts is not None and self.announces:
             on_drafts(early.drafts)
         final = self.large.complete(request, cancel=cancel, deadline=deadline)
         stats = Stats(
