@@ -55,8 +55,11 @@ class DiskSpaceError(ModelError):
         )
 
 
-class OutOfMemoryError(ModelError):
-    """Models do not fit into memory; raised before they are loaded. Says what would fit."""
+class OutOfMemoryError(ModelError, MemoryError):
+    """Models do not fit into memory; raised before they are loaded. Says what would fit.
+
+    A `MemoryError` too, so that who catches these may drop what is not used and try again.
+    """
 
 
 class PairError(ModelError):

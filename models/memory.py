@@ -81,9 +81,8 @@ def estimate(
 ) -> Need | None:
     """What the model takes; None if neither `directory` nor `spec` says how large it is.
 
-    With a directory `total` is within 20 % of what was measured; from the number of parameters alone
-    it is within a third of that. Raises `ModelError` if the directory's configuration cannot be
-    read.
+    With a directory `total` is within 20 % of what was measured, from the number of parameters
+    alone within a third of that. Raises `ModelError` if the configuration cannot be read.
     """
     if directory is not None:
         sizes = _sizes_of(directory)
