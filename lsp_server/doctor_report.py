@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from polydraft.lsp_server.doctor import Diagnosis
+from polydraft.lsp_server.diagnosis import Diagnosis
 from polydraft.lsp_server.models_command import size
 from polydraft.lsp_server.report import DOCTOR, Json
 from polydraft.lsp_server.settings import FILE_NAME
