@@ -14,9 +14,9 @@ since the allocator does not give all back. `make bench-memory` compares with re
 estimated in MB for the 1.5b model (docs/models.md has more):
 
                                 while loading    in use, all caches full
-    w8a16, rounded in the cache  1789 / 1717       2092 / 1981
-    w8a16, to be rounded         7869 / 7372       2572 / 1981
-    bf16                         6467 / 6372       6699 / 6637
+    w8a16, rounded in the cache  1790 / 1717       2092 / 1981
+    w8a16, to be rounded         7812 / 7372       2280 / 1981
+    bf16                         6454 / 6372       6692 / 6637
 """
 
 from __future__ import annotations
