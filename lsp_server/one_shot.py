@@ -105,9 +105,9 @@ def open_workspace(
     for name, value in given.items():
         if not RULES[name].accepts(value):
             raise UsageError(f"--{name} must be {RULES[name].expects}, not {value!r}.")
-    settings = WorkspaceSettings(is_ready)
-    problems = settings.initialize(root, given)
-    return Workspace(root, settings.current, problems, IgnoreRules(root))
+    settings = WorkspaceSettings(is_ready, root, fixed=given)
+    settings.reread()
+    return Workspace(root, settings.current, settings.problems, IgnoreRules(root))
 
 
 def request_at(cursor: Cursor, workspace: Workspace, options: Options) -> Request:

@@ -11,8 +11,9 @@ from pathlib import Path
 from polydraft.completion.completer import EngineCompleter
 from polydraft.completion.drafters.auto import Auto
 from polydraft.completion.engine import Engine
+from polydraft.completion.protocols import Completer
 from polydraft.lsp_server.completers import OnProgress
-from polydraft.lsp_server.settings import ModelSettings
+from polydraft.lsp_server.settings import ModelSettings, Switching
 from polydraft.models.load import LoadedModel, load_model
 from polydraft.models.progress import Progress
 from polydraft.models.registry import Registry, load_registry
@@ -36,8 +37,14 @@ class ModelProvider:
     def is_ready(self, name: str) -> bool:
         return is_ready(self.registry.get(name)) is not None
 
-    def load(self, model: ModelSettings, progress: OnProgress) -> EngineCompleter:
+    def load(
+        self, model: ModelSettings, progress: OnProgress, *, budget_bytes: int | None = None
+    ) -> EngineCompleter:
         return completer_for(self.load_model(model, progress))
+
+    def pair(self, small: Completer, large: Completer, switching: Switching) -> Completer:
+        """One completer of two, if their token ids mean the same."""
+        raise NotImplementedError("This polydraft cannot yet run two models as a pair.")
 
     def load_model(self, model: ModelSettings, progress: OnProgress) -> LoadedModel:
         """Fetch, convert and load; raises `ModelError` with a text for the user."""
