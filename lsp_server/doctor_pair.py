@@ -31,18 +31,10 @@ def wanted(model: InUse, settings: Settings) -> Wanted:
     Raises `ModelError` if the device is not there or the format does not serve, and `OSError` if
     the processor is not measured yet and the cache cannot be written.
     """
-    from polydraft.models.costs import fastest, remembered
-    from polydraft.models.load import AUTO, choose_device, choose_weights
+    from polydraft.lsp_server.wiring import wanted_for
 
-    device, weights = choose_device(model.settings.device), model.settings.weights
-    if device != "cpu":
-        weights = "bf16" if device.startswith("cuda") else "f16"
-    elif model.directory is not None:
-        weights = choose_weights(weights, model.directory, cache_root())
-    elif weights == AUTO:
-        weights = fastest(remembered(cache_root()))
     tokens = settings.prompt_tokens + settings.k * settings.new_tokens
-    return Wanted(model.spec, model.directory, device, weights, tokens)
+    return wanted_for(model.spec, model.directory, model.settings, tokens)
 
 
 def memory_facts(

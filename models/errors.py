@@ -63,9 +63,10 @@ class OutOfMemoryError(ModelError, MemoryError):
 
 
 class PairError(ModelError):
-    """Two models cannot work as a pair; `token_id` is the first id that they disagree about."""
+    """Two models cannot work as a pair; `token_id` is the first id that they disagree about, None
+    if it is not for their tokenizers."""
 
-    def __init__(self, text: str, token_id: int) -> None:
+    def __init__(self, text: str, token_id: int | None = None) -> None:
         super().__init__(text)
         self.token_id = token_id
 
