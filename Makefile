@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-infilling bench-llama \
+.PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-infilling bench-pair bench-switching bench-llama \
         bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-memory \
         clean
 
@@ -53,6 +53,12 @@ bench-drafters: $(STAMP) ## quality and cost of every drafting method (--k 3, --
 
 bench-infilling: $(STAMP) ## missing lines against the functions' tests (--data FILE): pass@1, pass@k
 	@$(BIN)/python -m benchmarks.infilling $(ARGS)
+
+bench-pair: $(STAMP) ## the switching policies of the model pair (--data FILE): quality, time, counted work
+	@$(BIN)/python -m benchmarks.pair $(ARGS)
+
+bench-switching: $(STAMP) ## quality against cost over the thresholds, with random switching (--data FILE)
+	@$(BIN)/python -m benchmarks.switching_curve $(ARGS)
 
 bench-llama: $(STAMP) ## steps and drafts against llama.cpp (--llama-python PATH)
 	@$(BIN)/python -m benchmarks.llama $(ARGS)

@@ -63,8 +63,9 @@ class Line:
         if self.judged < len(self.ids):
             self.logprobs[self.judged] = logprob
             self.judged += 1
-        if self.judged == len(self.ids) and self.finish is not None:
-            self.settled = True
+            if self.proposed is not None:  # a stop token is still to be judged
+                return
+        self.settled = self.finish is not None
 
     def cut(self, at: int) -> None:
         """Take back everything from token `at` on."""

@@ -8,7 +8,9 @@ across requests as the small one's is, and what little is new of it joins the fi
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from polydraft.completion.drafters.auto import Auto, Plan
@@ -47,11 +49,15 @@ class PairEngine:
     Pairs that share a model share its engine, and so the prompts that it remembers.
     """
 
-    def __init__(self, small: Engine, large: Engine, policy: Policy, costs: Costs) -> None:
+    def __init__(
+        self, small: Engine, large: Engine, policy: Policy, costs: Costs, *, apart: bool = False
+    ) -> None:
+        """`apart`: the models run on different devices, so neither waits for the other's."""
         self._small = small
         self._large = large
         self._policy = policy
         self._costs = costs
+        self._apart = apart
         self._experience = Experience()
         self._failed = ""  # what the large model failed with, once it has
 
@@ -82,8 +88,7 @@ class PairEngine:
         if self._alone is not None:
             return self._alone.prefill(prompt, meter)
         computed = self._small.prefill(prompt, meter)
-        with self._large.opened(prompt, meter, leave=TAIL):
-            pass
+        self._warm_large(prompt, meter)
         return computed
 
     def draft(self, prompt: Sequence[int], task: Task, meter: Meter, drafter: Drafter) -> Outcome:
@@ -100,17 +105,17 @@ class PairEngine:
         if isinstance(drafter, Sampling) and isinstance(self._policy, Spec):
             return self._sample(prompt, task, meter, drafter)
         try:
-            with self._small.opened(prompt, meter) as small:
+            with self._meanwhile(prompt, meter) as wait, self._small.opened(prompt, meter) as small:
                 assert small.logits is not None
                 logits = task.restrict(small.logits)
                 rows = drafter.draft(small.tree, logits, task)
                 keep(small, rows)
-                why = self._why(rows)
-                asked = _Asked(rows)
+                sight = Sight(small.tree)
+                sight.seed(rows, logits)
+                asked, why = _Asked(rows), self._why(rows, sight)
                 if why:
                     task.on_rows(rows)
-                    sight = Sight(small.tree)
-                    sight.seed(rows, logits)
+                    wait()
                     asked = self._ask(prompt, rows, sight, task, meter)
                     _keep(small, sight, asked.rows)
         except OutOfTime:
@@ -118,6 +123,28 @@ class PairEngine:
         return Outcome(
             asked.rows, len(prompt), small.recomputed, small.work, asked.work, why, asked.notice
         )
+
+    def _warm_large(self, prompt: Sequence[int], meter: Meter) -> None:
+        with self._large.opened(prompt, meter, leave=TAIL):
+            pass
+
+    @contextmanager
+    def _meanwhile(self, prompt: Sequence[int], meter: Meter) -> Iterator[Callable[[], None]]:
+        """On a device of its own the large model reads the prompt while the small one drafts.
+
+        -> what waits for it. On one device it would only take the small one's time: there its
+        prompt comes behind the small one's drafts.
+        """
+        if not self._apart:
+            yield lambda: None
+            return
+        with ThreadPoolExecutor(1, "polydraft-large") as pool:
+            reading = pool.submit(self._warm_large, prompt, meter.beside())
+
+            def wait() -> None:  # whatever went wrong there will go wrong here again, and be told
+                reading.exception()
+
+            yield wait
 
     def _sample(
         self, prompt: Sequence[int], task: Task, meter: Meter, sampling: Sampling
@@ -146,15 +173,24 @@ class PairEngine:
         except OutOfTime:
             if not rows:
                 return Outcome([], len(prompt), len(prompt))
+        except Cancelled:
+            raise
+        except Exception as error:
+            notice = self._fail(error)
+            return replace(self._small.draft(prompt, task, meter, sampling), notice=notice)
         return Outcome(
             rows, len(prompt), small.recomputed, small.work, large.work, "every draft is checked"
         )
 
-    def _why(self, rows: Sequence[Row]) -> str:
+    def _why(self, rows: Sequence[Row], small: Sight) -> str:
         """Why the large model is to look at these rows; empty if it is not."""
-        if not rows or any(row.finish is Finish.DEADLINE for row in rows):
+        if any(row.finish is Finish.DEADLINE for row in rows):
             return ""
-        reason = self._policy.looks(rows[0].seen)
+        begin = small.behind(())
+        assert begin is not None
+        if not rows and not self._policy.checks:
+            return ""
+        reason = self._policy.looks(rows[0].seen if rows else [begin.choice])
         if reason is None:
             return ""
         return f"{reason.statistic}: {reason.value:.2f}, threshold {reason.threshold:.2f}"
@@ -163,6 +199,11 @@ class PairEngine:
         self, prompt: Sequence[int], rows: list[Row], small: Sight, task: Task, meter: Meter
     ) -> _Asked:
         lines = [Line.of(row) for row in rows]
+        if not rows:  # the small model has nothing to say: that is judged as well
+            begin = small.behind(())
+            assert begin is not None
+            lines = [Line("greedy")]
+            lines[0].propose(begin.choice, task.ends)
         found = _Asked(rows)
         try:
             with self._large.opened(prompt, meter, leave=TAIL) as opened:
@@ -181,16 +222,18 @@ class PairEngine:
             pass
         except Cancelled:
             raise
-        except (
-            Exception
-        ) as error:  # out of memory, most likely: whatever it is, the small one goes on
-            logger.warning("the large model failed", exc_info=error)
-            self._failed = str(error).splitlines()[0] if str(error) else type(error).__name__
-            found.notice = (
-                f"The large model failed ({self._failed}) and is not asked any more; the small one"
-                " goes on. Reload the models, or choose a smaller large model."
-            )
+        except Exception as error:  # out of memory, most likely; the small one goes on
+            found.notice = self._fail(error)
         return found
+
+    def _fail(self, error: Exception) -> str:
+        """Never ask the large model again; returns what to tell the user."""
+        logger.warning("the large model failed", exc_info=error)
+        self._failed = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return (
+            f"The large model failed ({self._failed}) and is not asked any more; the small one"
+            " goes on. Reload the models, or choose a smaller large model."
+        )
 
 
 def _keep(opened: Opened, sight: Sight, rows: Sequence[Row]) -> None:

@@ -147,6 +147,7 @@ def pair_of(
         large.engine,
         policy_of(switching.policy, Thresholds(**dict(switching.thresholds))),  # type: ignore[arg-type]
         Costs(small.loaded.passes, large.loaded.passes),
+        apart=small.loaded.device != large.loaded.device,
     )
     return EngineCompleter(
         engine, small.loaded.tokenizer, small.loaded.prompt_format, switching.policy

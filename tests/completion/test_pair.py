@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import Counter
 
 import pytest
@@ -77,6 +78,15 @@ def test_greedy_speculation_writes_the_large_model_s_own_greedy_output(
         expected = naive_greedy(large, prompt, STOPS, 10)
         assert (rows[0].ids if rows else []) == expected or not expected
         assert len({tuple(row.ids) for row in rows}) == len(rows) <= k
+
+
+def test_the_small_model_s_end_of_a_draft_is_judged_like_any_token():
+    small, large = models(1.0, 3)
+    prompt = [1, 13, 22, 18]
+    assert naive_greedy(small, prompt, STOPS, 10) == [8, 17]  # and there it would stop
+    (row,) = draft(pair(small, large), prompt, k=1).rows
+    assert row.ids == naive_greedy(large, prompt, STOPS, 10) == [8, 17, 7, 16]
+    assert row.switches[0].kind is Switch.ROLLBACK and row.switches[0].at == 2
 
 
 @settings(max_examples=60, deadline=None)
@@ -262,6 +272,56 @@ def test_when_time_runs_out_under_the_large_model_the_small_one_s_drafts_stand(p
         assert all(row.finish is not Finish.DEADLINE for row in outcome.rows)
         if outcome.rows[0].ids != naive_greedy(large, [3, 4], STOPS, 10):
             assert outcome.rows[0].ids == drafts[0][0].ids
+
+
+def test_on_a_device_of_its_own_the_large_model_reads_while_the_small_one_drafts():
+    """Each waits for the other's pass to begin: one after the other they would wait for ever."""
+    small, large = models(1.0)
+    began = {"small": threading.Event(), "large": threading.Event()}
+
+    def meeting(model, own, other):
+        forward = model.forward
+
+        def run(cache, feed):
+            began[own].set()
+            assert began[other].wait(10), "the two models took turns"
+            return forward(cache, feed)
+
+        model.forward = run
+
+    meeting(small, "small", "large")
+    meeting(large, "large", "small")
+    engine = PairEngine(Engine(small), Engine(large), policy_of("spec"), FLAT, apart=True)
+    prompt = list(range(1, 21))
+    outcome = draft(engine, prompt, k=1)
+    assert outcome.rows[0].ids == naive_greedy(large, prompt, STOPS, 10)
+
+
+def test_a_cancel_ends_the_reading_beside_as_well():
+    small, large = models(1.0)
+    cancel = CancelToken()
+    forward = small.forward
+
+    def run(cache, feed):
+        cancel.cancel()
+        return forward(cache, feed)
+
+    small.forward = run
+    engine = PairEngine(Engine(small), Engine(large), policy_of("spec"), FLAT, apart=True)
+    with pytest.raises(Cancelled):
+        draft(engine, list(range(1, 21)) * 8, meter=Meter(cancel))
+    assert not [t for t in threading.enumerate() if t.name.startswith("polydraft-large")]
+
+
+@pytest.mark.parametrize("fails_at", [1, 3])
+def test_sampling_goes_on_without_a_large_model_that_fails(fails_at):
+    small, large = models(1.0)[0], Broken(seed=7)
+    large.fails_at = fails_at
+    engine = pair(small, large)
+    outcome = draft(engine, method="nucleus")
+    assert "out of memory" in outcome.notice
+    alone = Engine(small).draft([3, 4], task(), Meter(), DRAFTERS["nucleus"])
+    assert [row.ids for row in outcome.rows] == [row.ids for row in alone.rows]
 
 
 def test_idle_time_brings_the_prompt_into_both_caches():
