@@ -6,7 +6,8 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-infilling bench-llama \
-        bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing clean
+        bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-memory \
+        clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -73,6 +74,9 @@ bench-context: $(STAMP) ## what text of other files buys where it is needed, and
 
 bench-typing: $(STAMP) ## real lines typed at human rhythm: latency, model calls, right drafts
 	@$(BIN)/python -m benchmarks.typing_replay $(ARGS)
+
+bench-memory: $(STAMP) ## what models take in memory, against what is said before
+	@$(BIN)/python -m benchmarks.memory $(ARGS)
 
 clean:
 	rm -rf .build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -16,11 +16,12 @@ from polydraft.completion.protocols import Cache, Feed, Model
 
 
 class DraftTree:
-    """Feeds tokens, or mixtures of them, at the leaves; `root` is the prompt's length in slots."""
+    """Feeds tokens, or mixtures of them, at the leaves; `root` is where they begin, in slots."""
 
     def __init__(self, model: Model, cache: Cache, meter: Meter) -> None:
         self.model = model
         self.root = cache.length
+        self.sizes: list[int] = []  # new positions of each pass
         self._cache = cache
         self._meter = meter
 
@@ -34,15 +35,18 @@ class DraftTree:
         """Forward passes so far, in the whole request."""
         return self._meter.passes
 
-    def feed(self, inputs: torch.Tensor, paths: Sequence[Sequence[int]]) -> torch.Tensor:
+    def feed(
+        self, inputs: torch.Tensor, paths: Sequence[Sequence[int]], logits_from: int = 0
+    ) -> torch.Tensor:
         """One forward pass over M new positions; position i gets slot `next_slot + i`.
 
         inputs: [M] token ids, or [M, D] embeddings. paths: M paths; a path may name slots of
-        earlier positions of this same call. Returns logits [M, V].
+        earlier positions of this same call. Returns logits [M - logits_from, V].
         """
         new, held = inputs.shape[0], self.next_slot
         assert len(paths) == new
         self._meter.count_pass()
+        self.sizes.append(new)
         visible = torch.zeros(new, held + new, dtype=torch.bool)
         visible[:, : self.root] = True
         for i, path in enumerate(paths):
@@ -57,6 +61,7 @@ class DraftTree:
                 ids=None if mixed else inputs,
                 positions=positions,
                 visible=visible,
+                logits_from=logits_from,
             ),
         )
 

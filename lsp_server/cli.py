@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,6 +87,23 @@ def complete(
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
     ] = None,
+    large: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A larger model of the same family, which checks and corrects the drafts.",
+            show_default="none",
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="When the large model steps in: bild, spec, cascade, ead, small or large"
+            " (docs/pair.md).",
+            show_default="bild",
+        ),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -148,7 +166,7 @@ def complete(
             dumps,
         )
 
-        options = Options(model, device, weights, k, max_tokens, multiline, drafter)
+        options = Options(model, device, weights, k, max_tokens, multiline, drafter, large, policy)
         cursor, workspace = _cursor(place, demo, language, options)
         for problem in workspace.problems:
             print(f"polydraft: {problem}", file=sys.stderr)
@@ -199,10 +217,19 @@ def _load(loader: Loader | None, workspace: Workspace) -> ModelInUse:
     from polydraft.models.registry import load_registry
 
     quiet_libraries()
-    wanted = workspace.settings.model_settings
-    spec = load_registry().resolve(wanted.name)  # an unknown name is told before anything is loaded
-    with LoadingDisplay(console_for(stderr=True), spec.name, spec.note) as display:
-        return (loader or RegistryLoader()).load(wanted, display.report)
+    settings, registry = workspace.settings, load_registry()
+    loader = loader or RegistryLoader()
+    large = settings.large_settings
+    wanted = [settings.model_settings, *([large] if large is not None else [])]
+    specs = [registry.resolve(each.name) for each in wanted]  # unknown names are told first
+    loaded = []
+    for each, spec in zip(wanted, specs, strict=True):
+        with LoadingDisplay(console_for(stderr=True), spec.name, spec.note) as display:
+            loaded.append(loader.load(each, display.report))
+    if large is None:
+        return loaded[0]
+    completer = loader.pair(loaded[0], loaded[1], settings.models.switching)
+    return replace(loaded[0], completer=completer, large=loaded[1])
 
 
 def _complete_in_terminal(cursor: Cursor, model: ModelInUse, request: Any, stream: bool) -> None:

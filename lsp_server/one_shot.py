@@ -14,7 +14,7 @@ from polydraft.lsp_server.documents import with_line_feeds
 from polydraft.lsp_server.failures import CommandError, UsageError
 from polydraft.lsp_server.ignore import IgnoreRules
 from polydraft.lsp_server.place import Cursor
-from polydraft.lsp_server.settings import FILE_NAME, RULES, ModelSettings, Settings
+from polydraft.lsp_server.settings import FILE_NAME, RULES, ModelSettings, Settings, Switching
 from polydraft.lsp_server.workspace_settings import WorkspaceSettings
 from polydraft.models.progress import Progress
 
@@ -31,6 +31,7 @@ class ModelInUse:
     device: str
     weights: str
     load_s: float = 0.0
+    large: ModelInUse | None = None  # of a pair; its completer is that of the large model alone
 
 
 class Loader(Protocol):
@@ -45,6 +46,9 @@ class Loader(Protocol):
         Raises `ModelError` with a text for the user.
         """
 
+    def pair(self, small: ModelInUse, large: ModelInUse, switching: Switching) -> Completer:
+        """Both as one completer; raises `ModelError` if they cannot work together."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -57,6 +61,8 @@ class Options:
     max_tokens: int | None = None
     multiline: bool | None = None
     drafter: str | None = None
+    large: str | None = None
+    policy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,8 @@ def open_workspace(
             ("model", options.model),
             ("device", options.device),
             ("weights", options.weights),
+            ("large", options.large),
+            ("policy", options.policy),
         )
         if value is not None
     }
@@ -163,19 +171,32 @@ class RegistryLoader:
     def load(self, model: ModelSettings, progress: Progress) -> ModelInUse:
         started = time.perf_counter()
         progress("load", 0, 0)
-        from polydraft.lsp_server.wiring import ModelProvider, completer_for
+        from polydraft.lsp_server.wiring import ModelCompleter, ModelProvider, wanted_for
         from polydraft.models.load import load_model
+        from polydraft.models.memory import available_bytes
+        from polydraft.models.memory_limit import require_memory
 
-        spec, directory = ModelProvider().fetch(model.name, progress)
+        provider = ModelProvider()
+        spec, directory = provider.fetch(model.name, progress)
         progress("load", 0, 0)
+        wanted = wanted_for(spec, directory, model)
+        require_memory([wanted], available_bytes(wanted.device), provider.registry)
         loaded = load_model(spec, directory, device=model.device, weights=model.weights)
         return ModelInUse(
-            completer_for(loaded),
+            ModelCompleter(loaded, wanted),
             loaded.name,
             loaded.device,
             loaded.weights,
             time.perf_counter() - started,
         )
+
+    def pair(self, small: ModelInUse, large: ModelInUse, switching: Switching) -> Completer:
+        from polydraft.lsp_server.wiring import ModelCompleter, pair_of
+        from polydraft.models.registry import load_registry
+
+        assert isinstance(small.completer, ModelCompleter)
+        assert isinstance(large.completer, ModelCompleter)
+        return pair_of(small.completer, large.completer, switching, load_registry())
 
 
 def _shown(path: Path | None, root: Path | None) -> str:

@@ -28,7 +28,8 @@ def completion_json(place: Place, model: ModelInUse, completion: Completion) -> 
         "file": place.file,
         "line": place.line,
         "column": place.column,
-        "model": {"name": model.name, "device": model.device, "weights": model.weights},
+        "model": _model_json(model),
+        "large": None if model.large is None else _model_json(model.large),
         "drafts": [draft_json(draft) for draft in completion.drafts],
         "stats": {
             "prompt_tokens": stats.prompt_tokens,
@@ -39,6 +40,11 @@ def completion_json(place: Place, model: ModelInUse, completion: Completion) -> 
             "method": stats.method,
             "method_reason": stats.method_reason,
             "load_ms": _ms(model.load_s),
+            "policy": stats.policy,
+            "escalated": stats.escalated,
+            "large_passes": stats.large_passes,
+            "large_tokens": stats.large_tokens,
+            "notice": stats.notice,
         },
     }
 
@@ -53,7 +59,26 @@ def draft_json(draft: Draft) -> Json:
         "method": draft.method,
         "finish": draft.finish.value,
         "token_logprobs": [_number(value) for value in draft.token_logprobs],
+        "checked": draft.checked,
+        "parts": [
+            {"origin": part.origin.value, "tokens": part.tokens, "end": part.end}
+            for part in draft.parts
+        ],
+        "switches": [
+            {
+                "kind": event.kind.value,
+                "at": event.at,
+                "statistic": event.statistic,
+                "value": _number(event.value),
+                "threshold": _number(event.threshold),
+            }
+            for event in draft.switches
+        ],
     }
+
+
+def _model_json(model: ModelInUse) -> Json:
+    return {"name": model.name, "device": model.device, "weights": model.weights}
 
 
 def draft_event(draft: Draft) -> Json:

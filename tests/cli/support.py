@@ -11,7 +11,7 @@ import pytest
 
 from polydraft.lsp_server.cli import run
 from polydraft.lsp_server.one_shot import ModelInUse
-from polydraft.lsp_server.settings import ModelSettings
+from polydraft.lsp_server.settings import ModelSettings, Switching
 from polydraft.models.progress import Progress
 from tests.fakes import FakeCompleter
 
@@ -24,6 +24,7 @@ class FakeLoader:
     error: BaseException | None = None
     loads: list[ModelSettings] = field(default_factory=list)
     stages: tuple[tuple[str, int, int], ...] = ()
+    pairs: list[tuple[str, str, Switching]] = field(default_factory=list)
 
     def is_ready(self, name: str) -> bool:
         return True
@@ -35,6 +36,10 @@ class FakeLoader:
         if self.error is not None:
             raise self.error
         return ModelInUse(self.completer, model.name, "cpu", "int8", 1.5)
+
+    def pair(self, small: ModelInUse, large: ModelInUse, switching: Switching) -> FakeCompleter:
+        self.pairs.append((small.name, large.name, switching))
+        return self.completer
 
 
 @dataclass(frozen=True)
