@@ -184,6 +184,7 @@ async def test_what_a_pair_has_to_say_is_told_once_and_stays_in_the_status() -> 
         assert editor.statuses[-1]["state"] == "ready"
         assert editor.statuses[-1]["largeMessage"] == notice
         assert editor.shown == [f"polydraft: {notice}"]
+        assert [each["largeMessage"] for each in editor.statuses].count(notice) == 1
         await reload(editor)
         await editor.until_paired()
         assert len(provider.pairs) == 2

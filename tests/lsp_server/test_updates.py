@@ -15,8 +15,22 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from polydraft.completion.types import Draft, Origin, Part, Request, Switch, SwitchEvent
+from polydraft.completion.types import (
+    Completion,
+    Draft,
+    Origin,
+    Part,
+    Request,
+    Switch,
+    SwitchEvent,
+)
 from polydraft.lsp_server import workspace_ngrams
+from polydraft.lsp_server.asks import Answer, Ask, answered
+from polydraft.lsp_server.documents import Document
+from polydraft.lsp_server.draft_cache import DraftCache, Place
+from polydraft.lsp_server.flights import Flight, Found
+from polydraft.lsp_server.model_pair import InUse
+from polydraft.lsp_server.turns import Asked, Turns
 from polydraft.lsp_server.updates import Updates
 from tests.fakes import FakeCompleter, FakeProvider, draft
 from tests.lsp_server.harness import URI, Editor, editing
@@ -112,14 +126,14 @@ async def test_an_update_names_its_request_and_never_overtakes_the_answer(
     provider = Two(["foo"], ["bar"])
     note = Updates.answered
 
-    def answered(self: Updates, *about: Any) -> None:
+    def land_at_once(self: Updates, *about: Any) -> None:
         """Have the large model land in the very moment in which the answer is given."""
         note(self, *about)
         provider.large.gate.set()
         provider.large.wait_for(lambda fake: fake.finished == 1)
         time.sleep(0.1)
 
-    monkeypatch.setattr(Updates, "answered", answered)
+    monkeypatch.setattr(Updates, "answered", land_at_once)
     async with pairing(provider) as editor:
         log = arriving(editor)
         (item,) = (await editor.ask(0, 4, id=77)).items
@@ -300,6 +314,54 @@ async def test_no_update_is_of_drafts_that_changed_settings_may_forbid() -> None
         await editor.inline(9, 9)  # a round trip: the settings have changed
         await settled(editor, provider)
         assert editor.updates == []
+
+
+async def test_drafts_that_idle_time_adds_do_not_change_an_answer() -> None:
+    provider = Two(
+        lambda request: ["foo(a)", "bar"] if request.prefix == "x = " else ["q)", "r)"],
+        lambda request: ["foo(a)", "bar"] if request.prefix == "x = " else ["s)", "t)"],
+    )
+    provider.large.gate.set()
+    async with pairing(provider, {**STREAM, "speculate": True}) as editor:
+        await editor.inline(0, 4)
+        editor.insert(0, 4, "foo(")
+        assert texts(await editor.drafts(0, 8)) == ["a)"]
+        await asyncio.to_thread(
+            provider.large.wait_for,
+            lambda fake: "x = foo(" in {each.prefix for each in fake.requests},
+        )
+        await settled(editor, provider)
+        assert editor.updates == []
+        assert texts(await editor.drafts(0, 8))[:2] == ["s)", "t)"]
+
+
+async def test_a_request_that_still_waits_is_answered_and_not_updated() -> None:
+    turns, cache, told = Turns(), DraftCache(), list[Answer]()
+    updates = Updates(turns, cache, lambda ask, answer: None)
+    document = Document(URI, "x = ", 1, "python")
+    model = FakeCompleter()
+
+    def ask() -> Asked:
+        request = Request("x = ", "")
+        asked = Asked(turns.begin(URI), Ask(document, 4, on_update=told.append), request)
+        turns.take(asked)
+        return asked
+
+    flight = Flight(URI, Place("x = ", ""), 3, InUse(model, model))
+    early, final = draft("foo"), draft("bar")
+    flight.hear_early(Found((early,)))
+    flight.land(Found((final,)), Completion((final,)), None)
+    cache.store(URI, "x = ", "", 3, [final])
+    first = ask()
+    updates.answered(first, answered(first.turn.serial, [early]))
+    second = ask()
+    updates.improved(flight)
+    assert told == []
+    updates.answered(second, answered(second.turn.serial, [early]))
+    updates.improved(flight)
+    assert [answer.drafts for answer in told] == [((f"{second.turn.serial}.0", final),)]
+    updates.improved(flight)
+    assert len(told) == 1
 
 
 # --- accepting ---
