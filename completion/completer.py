@@ -12,7 +12,6 @@ from polydraft.completion.drafters.task import Task
 from polydraft.completion.ends import EndRule, TextEnds
 from polydraft.completion.engine import Engine
 from polydraft.completion.healing import Healed, Vocabulary, hold_back
-from polydraft.completion.lookahead import Lookahead
 from polydraft.completion.meter import Meter
 from polydraft.completion.ngram import NGrams
 from polydraft.completion.ngram_index import NGramIndex
@@ -101,9 +100,8 @@ class EngineCompleter:
                 on_draft(draft)
 
         ngrams = NGrams(prompt.ids, prompt=prompt.ids, workspace=workspace)
-        task = Task(
-            request.k, ends, visible.key, announce, ngrams, first_tokens, Lookahead(prompt.ids)
-        )
+        ahead = self._engine.guessers.ahead(request.guesser, prompt.ids, workspace)
+        task = Task(request.k, ends, visible.key, announce, ngrams, first_tokens, ahead)
         outcome = self._engine.draft(prompt.ids, task, meter, plan.drafter)
         drafts = [draft for row in outcome.rows if (draft := visible.draft(row)) is not None]
         total = time.perf_counter() - started

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from polydraft.completion.drafters import DRAFTERS
 from polydraft.completion.drafters.auto import Auto, Plan
 from polydraft.completion.drafters.task import Drafter, Task
+from polydraft.completion.guessers.kit import Guessers
 from polydraft.completion.meter import Meter, OutOfTime
 from polydraft.completion.prefix_cache import PrefixCache
 from polydraft.completion.protocols import Model
@@ -28,6 +29,9 @@ class Engine:
     def __init__(self, model: Model, drafter: Drafter | None = None) -> None:
         self.model = model
         self.drafter: Drafter = drafter or Auto()
+        self.guessers = Guessers(
+            model, self.drafter.costs if isinstance(self.drafter, Auto) else None
+        )
         self._prompts = PrefixCache(model)
 
     def prefill(self, prompt: Sequence[int], meter: Meter) -> int:

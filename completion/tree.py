@@ -34,15 +34,24 @@ class DraftTree:
         """Forward passes so far, in the whole request."""
         return self._meter.passes
 
-    def feed(self, inputs: torch.Tensor, paths: Sequence[Sequence[int]]) -> torch.Tensor:
+    def feed(
+        self,
+        inputs: torch.Tensor,
+        paths: Sequence[Sequence[int]],
+        skip: frozenset[int] = frozenset(),
+    ) -> torch.Tensor:
         """One forward pass over M new positions; position i gets slot `next_slot + i`.
 
         inputs: [M] token ids, or [M, D] embeddings. paths: M paths; a path may name slots of
-        earlier positions of this same call. Returns logits [M, V].
+        earlier positions of this same call. Returns logits [M, V]. A pass that skips sublayers
+        (`Feed`) is not exact and not counted, and its slots have to be dropped.
         """
         new, held = inputs.shape[0], self.next_slot
         assert len(paths) == new
-        self._meter.count_pass()
+        if skip:
+            self._meter.poll()
+        else:
+            self._meter.count_pass()
         visible = torch.zeros(new, held + new, dtype=torch.bool)
         visible[:, : self.root] = True
         for i, path in enumerate(paths):
@@ -57,8 +66,13 @@ class DraftTree:
                 ids=None if mixed else inputs,
                 positions=positions,
                 visible=visible,
+                skip=skip,
             ),
         )
+
+    def drop(self, slot: int) -> None:
+        """Forget all slots from this one on."""
+        self._cache.crop(slot)
 
     def keep_only(self, path: Sequence[int]) -> None:
         """Drop every slot behind the prompt but those of `path`."""

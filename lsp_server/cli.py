@@ -113,6 +113,14 @@ def complete(
             show_default="auto",
         ),
     ] = None,
+    guesser: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How tokens are guessed ahead: auto, or one of docs/drafters.md.",
+            show_default="auto",
+        ),
+    ] = None,
     language: Annotated[
         str,
         typer.Option(
@@ -148,7 +156,7 @@ def complete(
             dumps,
         )
 
-        options = Options(model, device, weights, k, max_tokens, multiline, drafter)
+        options = Options(model, device, weights, k, max_tokens, multiline, drafter, guesser)
         cursor, workspace = _cursor(place, demo, language, options)
         for problem in workspace.problems:
             print(f"polydraft: {problem}", file=sys.stderr)

@@ -57,6 +57,7 @@ class Options:
     max_tokens: int | None = None
     multiline: bool | None = None
     drafter: str | None = None
+    guesser: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def open_workspace(
             ("model", options.model),
             ("device", options.device),
             ("weights", options.weights),
+            ("guesser", options.guesser),
         )
         if value is not None
     }
@@ -132,6 +134,7 @@ def request_at(cursor: Cursor, workspace: Workspace, options: Options) -> Reques
         multiline=multiline,
         budget=budget,
         drafter=settings.drafter if options.drafter is None else options.drafter,
+        guesser=settings.guesser,
     )
     if document.path is None or workspace.root is None:
         return request

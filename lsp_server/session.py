@@ -243,6 +243,7 @@ class Session:
             multiline=settings.wants_multiline,
             budget=settings.budget,
             drafter=settings.drafter,
+            guesser=settings.guesser,
         )
 
     def _context_adder(self, document: Document) -> Callable[[Request], Request]:

@@ -46,6 +46,8 @@ DRAFTERS = (
     "superposed-ngrams",
     "superposed",
 )
+# The names of `polydraft.completion.guessers.GUESSERS`, likewise.
+GUESSERS = ("auto", "none", "lookup", "recycling", "layer-skip")
 _MULTILINE = {"auto": None, "always": True, "never": False}
 # Keys that editors keep in the same section for themselves.
 _EDITOR_KEYS = frozenset({"trace", "client"})
@@ -128,6 +130,13 @@ class Settings:
         Rule(
             f"one of {', '.join(DRAFTERS)}",
             lambda value: isinstance(value, str) and value in DRAFTERS,
+        ),
+    )
+    guesser: str = _setting(
+        "auto",
+        Rule(
+            f"one of {', '.join(GUESSERS)}",
+            lambda value: isinstance(value, str) and value in GUESSERS,
         ),
     )
     k: int = _setting(3, _integer(1, 8))
