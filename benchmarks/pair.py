@@ -26,7 +26,9 @@ from polydraft.completion.drafters import Drafter, Task
 from polydraft.completion.drafters.auto import Auto, Plan
 from polydraft.completion.engine import Drafting, Engine, Outcome
 from polydraft.completion.escalation import Costs
+from polydraft.completion.guessers.ahead import Ahead
 from polydraft.completion.meter import Meter
+from polydraft.completion.ngram_index import NGramIndex
 from polydraft.completion.pair import PairEngine
 from polydraft.completion.switching import Policy, Thresholds, policy_of
 from polydraft.completion.types import Budget, Origin, Request
@@ -53,6 +55,9 @@ class Counted:
 
     def plan(self, method: str, k: int, waiting: int) -> Plan:
         return self.engine.plan(method, k, waiting)
+
+    def ahead(self, name: str, prompt: Sequence[int], workspace: NGramIndex | None = None) -> Ahead:
+        return self.engine.ahead(name, prompt, workspace)
 
     def prefill(self, prompt: Sequence[int], meter: Meter) -> int:
         return self.engine.prefill(prompt, meter)

@@ -12,7 +12,6 @@ from polydraft.completion.drafters.task import Task
 from polydraft.completion.ends import EndRule, TextEnds
 from polydraft.completion.engine import Drafting
 from polydraft.completion.healing import Healed, Vocabulary, hold_back
-from polydraft.completion.lookahead import Lookahead
 from polydraft.completion.meter import Meter
 from polydraft.completion.ngram import NGrams
 from polydraft.completion.ngram_index import NGramIndex
@@ -118,10 +117,10 @@ class EngineCompleter:
             if on_drafts is not None:
                 on_drafts(tuple(d for row in rows if (d := visible.draft(row)) is not None))
 
+        ahead = self._engine.ahead(request.guesser, prompt.ids, workspace)
         task = Task(
-            request.k, ends, visible.key, announce, ngrams, first_tokens, Lookahead(prompt.ids),
-            tell,
-        )  # fmt: skip
+            request.k, ends, visible.key, announce, ngrams, first_tokens, ahead, on_rows=tell
+        )
         outcome = self._engine.draft(prompt.ids, task, meter, plan.drafter)
         drafts = [draft for row in outcome.rows if (draft := visible.draft(row)) is not None]
         total = time.perf_counter() - started

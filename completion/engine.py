@@ -12,7 +12,10 @@ import torch
 from polydraft.completion.drafters import DRAFTERS
 from polydraft.completion.drafters.auto import Auto, Plan
 from polydraft.completion.drafters.task import Drafter, Task
+from polydraft.completion.guessers.ahead import Ahead
+from polydraft.completion.guessers.kit import Guessers
 from polydraft.completion.meter import Meter, OutOfTime
+from polydraft.completion.ngram_index import NGramIndex
 from polydraft.completion.prefix_cache import PrefixCache
 from polydraft.completion.protocols import Model
 from polydraft.completion.rows import Row
@@ -62,6 +65,9 @@ class Opened:
 class Drafting(Protocol):
     """What a completer needs of an engine, of one model or of a pair."""
 
+    def ahead(self, name: str, prompt: Sequence[int], workspace: NGramIndex | None = None) -> Ahead:
+        """What rows behind `prompt` run ahead through, by a guesser's name."""
+
     @property
     def max_positions(self) -> int: ...
 
@@ -81,11 +87,18 @@ class Engine:
     def __init__(self, model: Model, drafter: Drafter | None = None) -> None:
         self.model = model
         self.drafter: Drafter = drafter or Auto()
+        self.guessers = Guessers(
+            model, self.drafter.costs if isinstance(self.drafter, Auto) else None
+        )
         self._prompts = PrefixCache(model)
 
     @property
     def max_positions(self) -> int:
         return self.model.max_positions
+
+    def ahead(self, name: str, prompt: Sequence[int], workspace: NGramIndex | None = None) -> Ahead:
+        """KeyError: no such guesser."""
+        return self.guessers.ahead(name, prompt, workspace)
 
     def prefill(self, prompt: Sequence[int], meter: Meter) -> int:
         """Bring the prompt into the cache; returns how many of its tokens had to be computed."""

@@ -220,7 +220,7 @@ class Escalation:
         for token in line.realigned()[:most]:
             line.guess(token, Origin.SMALL, self.task.ends)
         if not line.waiting:
-            for token in self.task.lookahead.guess(line.ids, most):
+            for token in self.task.ahead.free(self.large.tree, line.row(), most):
                 line.guess(token, Origin.LARGE, self.task.ends)
 
     def _may_go_back(self, line: Line) -> bool:

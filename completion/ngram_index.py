@@ -176,6 +176,16 @@ class NGramIndex:
         """The ids of a text; KeyError if there is none of that name."""
         return self._texts[name]
 
+    def latest(self, tokens: int) -> Ids:
+        """Whole texts behind each other, about as many tokens as asked; the last put ends last."""
+        found: list[Ids] = []
+        for text in reversed(self._texts.values()):
+            if tokens <= 0:
+                break
+            found.append(text)
+            tokens -= len(text)
+        return np.concatenate(found[::-1]) if found else np.empty(0, dtype=np.uint32)
+
     def put(self, name: str, ids: Sequence[int] | Ids) -> None:
         """Count a text, in place of the one of that name. What an edit left alone costs nothing."""
         new = np.array(ids, dtype=np.uint32)

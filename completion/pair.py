@@ -20,8 +20,10 @@ from polydraft.completion.drafters.sampling import CANDIDATES, Sampling
 from polydraft.completion.drafters.task import Drafter, Task
 from polydraft.completion.engine import Engine, Opened, Outcome, Work, keep
 from polydraft.completion.escalation import Costs, Escalation, Experience, finished_rows
+from polydraft.completion.guessers.ahead import Ahead
 from polydraft.completion.line import Line
 from polydraft.completion.meter import Meter, OutOfTime
+from polydraft.completion.ngram_index import NGramIndex
 from polydraft.completion.rows import Row
 from polydraft.completion.sight import Sight
 from polydraft.completion.spec_sampling import SampledSpeculation
@@ -82,6 +84,9 @@ class PairEngine:
             # What its other rows still lack is better left to the large model.
             return replace(plan, drafter=replace(plan.drafter, patience=1.0))
         return plan
+
+    def ahead(self, name: str, prompt: Sequence[int], workspace: NGramIndex | None = None) -> Ahead:
+        return (self._alone or self._small).ahead(name, prompt, workspace)
 
     def prefill(self, prompt: Sequence[int], meter: Meter) -> int:
         """Bring the prompt into both caches, the small model's first."""

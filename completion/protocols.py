@@ -35,6 +35,9 @@ class Feed:
     positions: torch.Tensor  # [M] int64, position in the text (siblings share one)
     visible: torch.Tensor | None  # [M, L + M] bool, or None: causal after all L slots
     logits_from: int = 0  # logits are computed for the new positions from this one on
+    # Sublayers left out, if the model can: 2 i is layer i's attention, 2 i + 1 its MLP. The slots
+    # of such a pass hold no keys and values of the attention left out: they have to be dropped.
+    skip: frozenset[int] = frozenset()
 
 
 class Cache(Protocol):

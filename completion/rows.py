@@ -173,13 +173,16 @@ def accept(row: Row, guess: Sequence[int], seen: Sequence[tuple[int, Choice]], e
 
 def step(
     tree: DraftTree, rows: Sequence[Row], ends: Ends, guesses: Sequence[Sequence[int]] = ()
-) -> None:
-    """One pass: each unfinished row takes its most probable next token, or several if guessed."""
+) -> list[list[Choice]]:
+    """One pass: each unfinished row takes its most probable next token, or several if guessed.
+
+    -> for each of them, what the exact model said behind its pending token and each guessed one.
+    """
     alive = [row for row in rows if row.finish is None]
     if not alive:
-        return
+        return []
     guesses = guesses or [()] * len(alive)
-    for row, guess, seen in zip(
-        alive, guesses, look(tree, alive, guesses, ALTERNATIVES), strict=True
-    ):
+    found = look(tree, alive, guesses, ALTERNATIVES)
+    for row, guess, seen in zip(alive, guesses, found, strict=True):
         accept(row, guess, seen, ends)
+    return [[choice for _, choice in seen] for seen in found]

@@ -36,17 +36,25 @@ class DraftTree:
         return self._meter.passes
 
     def feed(
-        self, inputs: torch.Tensor, paths: Sequence[Sequence[int]], logits_from: int = 0
+        self,
+        inputs: torch.Tensor,
+        paths: Sequence[Sequence[int]],
+        logits_from: int = 0,
+        skip: frozenset[int] = frozenset(),
     ) -> torch.Tensor:
         """One forward pass over M new positions; position i gets slot `next_slot + i`.
 
         inputs: [M] token ids, or [M, D] embeddings. paths: M paths; a path may name slots of
-        earlier positions of this same call. Returns logits [M - logits_from, V].
+        earlier positions of this same call. Returns logits [M - logits_from, V]. A pass that skips
+        sublayers (`Feed`) is not exact and not counted, and its slots have to be dropped.
         """
         new, held = inputs.shape[0], self.next_slot
         assert len(paths) == new
-        self._meter.count_pass()
-        self.sizes.append(new)
+        if skip:
+            self._meter.poll()
+        else:
+            self._meter.count_pass()
+            self.sizes.append(new)
         visible = torch.zeros(new, held + new, dtype=torch.bool)
         visible[:, : self.root] = True
         for i, path in enumerate(paths):
@@ -62,8 +70,13 @@ class DraftTree:
                 positions=positions,
                 visible=visible,
                 logits_from=logits_from,
+                skip=skip,
             ),
         )
+
+    def drop(self, slot: int) -> None:
+        """Forget all slots from this one on."""
+        self._cache.crop(slot)
 
     def keep_only(self, path: Sequence[int]) -> None:
         """Drop every slot behind the prompt but those of `path`."""

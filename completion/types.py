@@ -116,6 +116,7 @@ class Request:
     budget: Budget = field(default_factory=Budget)
     repository: str = ""  # its name, for models trained on whole repositories
     drafter: str = "auto"  # a name of `polydraft.completion.drafters.DRAFTERS`
+    guesser: str = "auto"  # a name of `polydraft.completion.guessers.GUESSERS`
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= 16:

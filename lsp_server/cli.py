@@ -131,6 +131,15 @@ def complete(
             show_default="auto",
         ),
     ] = None,
+    guesser: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What a draft runs ahead through: auto, none, or a way to guess of"
+            " docs/drafters.md.",
+            show_default="auto",
+        ),
+    ] = None,
     language: Annotated[
         str,
         typer.Option(
@@ -166,7 +175,9 @@ def complete(
             dumps,
         )
 
-        options = Options(model, device, weights, k, max_tokens, multiline, drafter, large, policy)
+        options = Options(
+            model, device, weights, k, max_tokens, multiline, drafter, large, policy, guesser
+        )
         cursor, workspace = _cursor(place, demo, language, options)
         for problem in workspace.problems:
             print(f"polydraft: {problem}", file=sys.stderr)

@@ -63,6 +63,7 @@ class Options:
     drafter: str | None = None
     large: str | None = None
     policy: str | None = None
+    guesser: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ def open_workspace(
             ("weights", options.weights),
             ("large", options.large),
             ("policy", options.policy),
+            ("guesser", options.guesser),
         )
         if value is not None
     }
@@ -140,6 +142,7 @@ def request_at(cursor: Cursor, workspace: Workspace, options: Options) -> Reques
         multiline=multiline,
         budget=budget,
         drafter=settings.drafter if options.drafter is None else options.drafter,
+        guesser=settings.guesser,
     )
     if document.path is None or workspace.root is None:
         return request

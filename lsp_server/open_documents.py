@@ -59,6 +59,7 @@ class OpenDocuments:
             multiline=settings.wants_multiline,
             budget=settings.budget,
             drafter=settings.drafter,
+            guesser=settings.guesser,
         )
 
     def context_adder(self, document: Document) -> Callable[[Request], Request]:

@@ -30,6 +30,7 @@ DRAFTERS = (
     "superposed-ngrams",
     "superposed",
 )
+GUESSERS = ("auto", "none", "lookup", "recycling", "layer-skip")
 POLICIES = ("ead", "bild", "spec", "cascade", "small", "large")
 MULTILINE = MappingProxyType({"auto": None, "always": True, "never": False})
 _WEIGHTS = ("auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32")
@@ -100,6 +101,7 @@ DEVICE = Rule(
 )
 WEIGHTS = one_of(_WEIGHTS)
 DRAFTER = one_of(DRAFTERS, quoted=False)
+GUESSER = one_of(GUESSERS, quoted=False)
 POLICY = one_of(POLICIES)
 MULTILINES = one_of(tuple(MULTILINE))
 MEMORY = Rule(

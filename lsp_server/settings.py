@@ -19,6 +19,7 @@ from polydraft.lsp_server.setting_rules import (
     DEVICE,
     DRAFTER,
     GLOBS,
+    GUESSER,
     LARGE,
     MEMORY,
     MODEL,
@@ -92,6 +93,7 @@ class Settings:
     thresholds: tuple[tuple[str, float], ...] = _setting((), THRESHOLD_TABLE)
     memory_gb: float | str = _setting("auto", MEMORY)
     drafter: str = _setting("auto", DRAFTER)
+    guesser: str = _setting("auto", GUESSER)
     k: int = _setting(3, integer(1, 8))
     prompt_tokens: int = _setting(1024, integer(64, 32768))
     new_tokens: int = _setting(48, integer(1, 512))

@@ -69,7 +69,7 @@ class KVCache:
         end = self.length + keys.shape[2]
         if end > self.max_length:
             raise ValueError(f"the cache holds at most {self.max_length} slots, not {end}")
-        if layer == len(self._keys):
+        while layer >= len(self._keys):  # more than one ahead if attention was left out (`Feed`)
             self._keys.append(_with_capacity(keys, end, self.max_length))
             self._values.append(_with_capacity(values, end, self.max_length))
         if self._keys[layer].shape[2] < end:

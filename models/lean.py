@@ -9,6 +9,7 @@ hold both to the same logits.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -29,6 +30,7 @@ class LeanDecoder(nn.Module):
         assert supports(config), config.model_type
         self.rotary = module.model.rotary_emb
         self.layers = nn.ModuleList(_Layer(layer, config) for layer in module.model.layers)
+        self.sublayers = 2 * len(self.layers)
         self.norm = _norm(module.model.norm)
         self.head = module.lm_head
 
@@ -39,6 +41,7 @@ class LeanDecoder(nn.Module):
         masks: dict[str, torch.Tensor],  # see `transformer.TransformerModel`
         cache: KVCache,
         logits_from: int,
+        skip: Collection[int] = (),  # sublayers, as in `Feed`
     ) -> torch.Tensor:
         """-> logits [M - logits_from, V]."""
         cos, sin = self.rotary(embeddings, positions[None])  # [1, M, head size]
@@ -47,7 +50,7 @@ class LeanDecoder(nn.Module):
         (mask,) = masks.values()
         states = embeddings
         for index, layer in enumerate(self.layers):
-            states = layer(states, cos, sin, mask, cache, index)
+            states = layer(states, cos, sin, mask, cache, index, skip)
         logits: torch.Tensor = self.head(self.norm(states[logits_from:]))
         return logits
 
@@ -71,12 +74,28 @@ class _Layer(nn.Module):
     def forward(
         self,
         x: torch.Tensor,  # [M, D]
+        cos: torch.Tensor,
+        sin: torch.Tensor,
+        mask: torch.Tensor,
+        cache: KVCache,
+        index: int,
+        skip: Collection[int],
+    ) -> torch.Tensor:
+        """-> x [M, D] with what the sublayers that are not left out add."""
+        if 2 * index not in skip:
+            x = self.attend(x, cos, sin, mask, cache, index)
+        return x if 2 * index + 1 in skip else self.think(x)
+
+    def attend(
+        self,
+        x: torch.Tensor,  # [M, D]
         cos: torch.Tensor,  # [M, 1, head size]
         sin: torch.Tensor,  # [M, 1, head size], its first half negated
         mask: torch.Tensor,
         cache: KVCache,
         index: int,
     ) -> torch.Tensor:
+        """-> x with the attention's output added."""
         new, heads, size = x.shape[0], self.heads, self.size
         qkv = self.qkv(self.norm_in(x)).view(new, heads + 2 * self.groups, size)
         qk, v = qkv[:, : heads + self.groups], qkv[:, heads + self.groups :]
@@ -85,7 +104,11 @@ class _Layer(nn.Module):
             qk[:, heads:].transpose(0, 1)[None], v.transpose(0, 1)[None], index
         )
         seen = grouped(qk[:, :heads].transpose(0, 1)[None], keys, values, mask, size**-0.5)
-        x = x + self.out(seen.reshape(new, heads * size))
+        result: torch.Tensor = x + self.out(seen.reshape(new, heads * size))
+        return result
+
+    def think(self, x: torch.Tensor) -> torch.Tensor:
+        """x [M, D] -> x with the MLP's output added."""
         inner = self.up(self.norm_mlp(x))
         if self.gated:
             gate, up = inner.chunk(2, -1)

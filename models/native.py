@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,11 @@ class NativeModel:
         self._shape = shape_of(config)
         (self._window,) = windows_of(config).values()
 
+    @property
+    def sublayers(self) -> int:
+        """How many there are to choose from for `Feed.skip`."""
+        return 2 * self._layers
+
     def new_cache(self) -> NativeCache:
         shape = self._shape
         return NativeCache(self._layers, shape.groups, shape.size, self._max_slots)
@@ -91,6 +96,7 @@ class NativeModel:
                 values,
                 self._weights,
                 self._shape,
+                computed(self._layers, feed.skip),
                 logits.numpy(),
                 self.threads,
             )
@@ -150,6 +156,13 @@ def rounded(
     levels = (weight / scale[:, None]).round_().clamp_(-127, 127).to(torch.int8)
     blocks = levels.view(len(levels) // OUTPUTS, OUTPUTS, -1, LANES).transpose(1, 2).contiguous()
     return blocks, scale, torch.nn.functional.pad(bias, (0, padding))
+
+
+def computed(layers: int, skip: Collection[int]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Sublayers to leave out, as in `Feed` -> [layers, 2] bool: which run."""
+    runs = np.ones(2 * layers, np.bool_)
+    runs[list(skip)] = False
+    return runs.reshape(layers, 2)
 
 
 def _or_zeros(bias: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:

@@ -362,6 +362,7 @@ def forward(
     values: Array,  # [layers, groups, capacity, padded size]
     weights: Weights,
     shape: Shape,
+    runs: Array,  # [layers, 2] bool: whether attention and MLP of a layer are computed
     logits: Array,  # [M - logits_from, V padded] float32, written
     threads: int,
 ) -> None:
@@ -388,33 +389,35 @@ def forward(
     powers = np.empty((shape.groups, queries, wide), np.int32)
     weighted = np.empty((shape.groups, queries, values.shape[3]), np.float32)
     for i in range(weights.qkv.levels.shape[0]):
-        norm = weights.norm_in
-        _normalize(x, norm.weight[i], norm.bias[i], shape.epsilon, shape.centred, normed)
-        quantize(normed, levels, scale)
-        w = weights.qkv
-        product(levels, scale, w.levels[i], w.scale[i], w.bias[i], qkv, False, threads)
-        parts = qkv.reshape(rows, every, shape.size)
-        _rotate(parts, cos, sin, shape)
-        for m in range(rows):
-            for g in range(shape.groups):
-                for d in range(shape.size):
-                    keys[i, g, d, held + m] = parts[m, shape.heads + g, d]
-                    values[i, g, held + m, d] = parts[m, shape.heads + shape.groups + g, d]
-        _attend(
-            parts, keys[i], values[i], visible, shape, scaled, scores, powers, weighted, seen,
-            threads,
-        )  # fmt: skip
-        quantize(seen, levels_seen, scale)
-        w = weights.out
-        product(levels_seen, scale, w.levels[i], w.scale[i], w.bias[i], x, True, threads)
-        norm = weights.norm_mlp
-        _normalize(x, norm.weight[i], norm.bias[i], shape.epsilon, shape.centred, normed)
-        quantize(normed, levels, scale)
-        w = weights.up
-        product(levels, scale, w.levels[i], w.scale[i], w.bias[i], up, False, threads)
-        _activate(up, shape.gated, inner_powers, mixed, levels_inner, scale, threads)
-        w = weights.down
-        product(levels_inner, scale, w.levels[i], w.scale[i], w.bias[i], x, True, threads)
+        if runs[i, 0]:
+            norm = weights.norm_in
+            _normalize(x, norm.weight[i], norm.bias[i], shape.epsilon, shape.centred, normed)
+            quantize(normed, levels, scale)
+            w = weights.qkv
+            product(levels, scale, w.levels[i], w.scale[i], w.bias[i], qkv, False, threads)
+            parts = qkv.reshape(rows, every, shape.size)
+            _rotate(parts, cos, sin, shape)
+            for m in range(rows):
+                for g in range(shape.groups):
+                    for d in range(shape.size):
+                        keys[i, g, d, held + m] = parts[m, shape.heads + g, d]
+                        values[i, g, held + m, d] = parts[m, shape.heads + shape.groups + g, d]
+            _attend(
+                parts, keys[i], values[i], visible, shape, scaled, scores, powers, weighted, seen,
+                threads,
+            )  # fmt: skip
+            quantize(seen, levels_seen, scale)
+            w = weights.out
+            product(levels_seen, scale, w.levels[i], w.scale[i], w.bias[i], x, True, threads)
+        if runs[i, 1]:
+            norm = weights.norm_mlp
+            _normalize(x, norm.weight[i], norm.bias[i], shape.epsilon, shape.centred, normed)
+            quantize(normed, levels, scale)
+            w = weights.up
+            product(levels, scale, w.levels[i], w.scale[i], w.bias[i], up, False, threads)
+            _activate(up, shape.gated, inner_powers, mixed, levels_inner, scale, threads)
+            w = weights.down
+            product(levels_inner, scale, w.levels[i], w.scale[i], w.bias[i], x, True, threads)
     asked = logits.shape[0]
     last = x[rows - asked :]
     norm = weights.norm

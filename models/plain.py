@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -27,8 +28,10 @@ class PlainDecoder(nn.Module):
         masks: dict[str, torch.Tensor],  # see `transformer.TransformerModel`
         cache: KVCache,
         logits_from: int,
+        skip: Collection[int] = (),
     ) -> torch.Tensor:
-        """-> logits [M - logits_from, V]."""
+        """-> logits [M - logits_from, V]. transformers' own code leaves no sublayer out."""
+        assert not skip
         output = self.module(
             inputs_embeds=embeddings[None],
             position_ids=positions[None],

@@ -59,6 +59,12 @@ class TransformerModel:
         embedding = module.get_input_embeddings()
         return cls(module.config, embedding, decoder_of(module), **limits)
 
+    @property
+    def sublayers(self) -> int:
+        """How many there are to choose from for `Feed.skip`."""
+        count: int = getattr(self._decoder, "sublayers", 0)
+        return count
+
     def new_cache(self) -> KVCache:
         return KVCache(self._max_slots)
 
@@ -84,6 +90,7 @@ class TransformerModel:
             self._masks(cache, feed),
             cache,
             feed.logits_from,
+            feed.skip,
         )
         cache.advance(feed.positions)
         return logits[:, : self.vocab_size].float().cpu()

@@ -14,7 +14,7 @@ from polydraft.completion.drafters.task import Task
 from polydraft.completion.rows import Row
 from polydraft.completion.tree import DraftTree
 
-GUESSES = 3  # tokens fed beside the pending one
+GUESSES = 7  # tokens fed beside the pending one at most; what they cost says how many
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Beam search finds the alternatives that are probable as a whole, but its first draft comes late and
 its search goes on long after. Here the greedy row leads; it runs ahead through guesses that are
-checked in the same pass (`lookahead.py`), so that it ends no later than it would alone. Beside it
+checked in the same pass (`guessers/`), so that it ends no later than it would alone. Beside it
 run the most probable other prefixes (sums of exact log-probabilities), chosen anew after every pass
 as in a beam. When the leader has ended, they go on greedily, with guesses of their own, until the
 draft has taken `patience` times the passes that the greedy one takes alone (what its guesses saved
@@ -20,10 +20,17 @@ from dataclasses import dataclass, field
 import torch
 
 from polydraft.completion.drafters.forks import refill
-from polydraft.completion.drafters.run import announce, distinct, greedy_first, out_of_time
+from polydraft.completion.drafters.run import (
+    announce,
+    distinct,
+    greedy_first,
+    out_of_time,
+    step_and_learn,
+)
 from polydraft.completion.drafters.task import Task
+from polydraft.completion.guessers.guesser import Guess
 from polydraft.completion.meter import OutOfTime
-from polydraft.completion.rows import Choice, Ends, Row, accept, choices, look, step
+from polydraft.completion.rows import Choice, Ends, Row, accept, choices, look
 from polydraft.completion.tree import DraftTree
 from polydraft.completion.types import Finish
 
@@ -50,13 +57,16 @@ class LedBeam:
             taken = 0
             while leader.finish is None:
                 taken += 1
-                guess = task.lookahead.guess(leader.ids, self.guesses)
-                guesses = [guess, *([] for _ in search.others)]
-                seen = look(tree, [leader, *search.others], guesses, search.count)
-                search.extend(guess, seen)
+                guess = task.ahead.guess(tree, leader, self.guesses, len(search.others))
+                guesses = [guess, *(Guess() for _ in search.others)]
+                rows = [leader, *search.others]
+                seen = look(tree, rows, [each.tokens for each in guesses], search.count)
+                for row, each, choices_ in zip(rows, guesses, seen, strict=True):
+                    task.ahead.learn(row.ids[-1], each, [choice for _, choice in choices_])
+                search.extend(guess.tokens, seen)
             passes = max(LEAST_PASSES, math.ceil(self.patience * len(leader.ids)) - taken)
             while passes and search.others and len(distinct(search.ended, task.key)) < task.k:
-                step(tree, search.others, task.ends, self._tails(search))
+                step_and_learn(tree, search.others, task, self._tails(tree, search))
                 search.sort_out()
                 passes -= 1
             for row in search.others:
@@ -74,22 +84,22 @@ class LedBeam:
             found = refill(tree, rows, task)[: task.k]
         return greedy_first(found)
 
-    def _tails(self, search: _Search) -> list[Sequence[int]]:
+    def _tails(self, tree: DraftTree, search: _Search) -> list[Guess]:
         """Guesses for the rows left, with no more tokens in a pass than while the leader ran."""
         spare = search.width + 1 + self.guesses - len(search.others)
-        tails = []
+        tails: list[Guess] = []
         for row in search.others:
-            tail = self._guess(row.ids, search.leader.ids, search.task)[:spare]
-            spare -= len(tail)
+            tail = self._guess(tree, row, search.leader.ids, search.task).first(spare)
+            spare -= len(tail.tokens)
             tails.append(tail)
         return tails
 
-    def _guess(self, ids: Sequence[int], leader: Sequence[int], task: Task) -> Sequence[int]:
-        """A row's next tokens: the leader's behind the same token, or what the prompt says."""
+    def _guess(self, tree: DraftTree, row: Row, leader: Sequence[int], task: Task) -> Guess:
+        """A row's next tokens: the leader's behind the same token, or what is guessed."""
         for at in range(len(leader) - 2, -1, -1):
-            if leader[at] == ids[-1]:
-                return leader[at + 1 : at + 1 + self.guesses]
-        return task.lookahead.guess(ids, self.guesses)
+            if leader[at] == row.ids[-1]:
+                return Guess(tuple(leader[at + 1 : at + 1 + self.guesses]))
+        return task.ahead.guess(tree, row, self.guesses)
 
 
 @dataclass(slots=True)

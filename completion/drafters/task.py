@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 
-from polydraft.completion.lookahead import Lookahead
+from polydraft.completion.guessers.ahead import Ahead
 from polydraft.completion.ngram import NGrams
 from polydraft.completion.rows import Ends, Row
 from polydraft.completion.tree import DraftTree
@@ -31,7 +31,7 @@ class Task:
     on_row: Callable[[Row], None]
     ngrams: NGrams
     first: tuple[int, ...] | None = None  # the only first tokens allowed (`healing.py`)
-    lookahead: Lookahead = Lookahead()
+    ahead: Ahead = field(default_factory=Ahead)  # what rows run ahead through
     on_rows: Callable[[Sequence[Row]], None] = lambda rows: None  # before a large model judges them
 
     def restrict(self, logits: torch.Tensor) -> torch.Tensor:

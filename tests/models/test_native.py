@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import copy
+from contextlib import closing
+from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_transformer import CONFIGS, IDS, plain_logits
+from test_transformer import CONFIGS, IDS, logits_without, plain_logits
 from transformers import AutoModelForCausalLM
 
+from polydraft.completion.guessers.layer_choice import match_on
+from polydraft.completion.guessers.layer_skip import LayerSkip
 from polydraft.completion.meter import Meter
 from polydraft.completion.protocols import Feed
+from polydraft.completion.rows import Row
 from polydraft.completion.tree import DraftTree
 from polydraft.models.native_cache import NativeCache
 from polydraft.models.native_support import LANES, OUTPUTS, processor_serves, supports
@@ -189,3 +194,35 @@ def test_torch_gets_its_threads_back_for_a_model_that_needs_them(models):
     positions = torch.arange(4)
     other.forward(other.new_cache(), Feed(None, torch.tensor(IDS[:4]), positions, None))
     assert torch.get_num_threads() == available()
+
+
+@pytest.mark.parametrize("skip", [{0}, {1}, {3, 4}, {2, 3, 5}, set(range(6))])
+def test_sublayers_left_out_are_as_if_they_were_not_there(models, skip):
+    plain, native = models
+    positions = torch.arange(len(IDS))
+    feed_ = Feed(None, torch.tensor(IDS), positions, None, skip=frozenset(skip))
+    logits = native.forward(native.new_cache(), feed_)
+    torch.testing.assert_close(logits, logits_without(plain, IDS, skip), atol=1e-4, rtol=0)
+
+
+def test_a_draft_of_the_shortened_model_leaves_no_trace(models):
+    plain, native = models
+    cache = native.new_cache()
+    feed(native, cache, IDS[:20])
+    tree = DraftTree(native, cache, Meter())
+    guesser = LayerSkip(frozenset({1, 4}))
+    with closing(guesser.propose(tree, Row("greedy", [IDS[20]]))) as proposals:
+        assert len(list(islice(proposals, 5))) == 5
+    assert cache.length == 20
+    logits = feed(native, cache, IDS[20:])
+    torch.testing.assert_close(logits, plain_logits(plain, IDS)[20:], atol=1e-4, rtol=0)
+
+
+def test_the_layer_choice_asks_the_model_and_leaves_its_cache(models):
+    _, native = models
+    cache = native.new_cache()
+    feed(native, cache, IDS[:20])
+    assert native.sublayers == 6
+    assert match_on(native, cache, IDS[20:], frozenset()) == 1
+    assert 0 <= match_on(native, cache, IDS[20:], frozenset(range(6))) <= 1
+    assert cache.length == 20

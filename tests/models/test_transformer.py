@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
+from contextlib import closing
+from itertools import islice
 
 import pytest
 import torch
@@ -17,10 +20,11 @@ from transformers import (
 
 from polydraft.completion.drafters import Task
 from polydraft.completion.engine import Engine
+from polydraft.completion.guessers.layer_skip import LayerSkip
 from polydraft.completion.meter import Meter
 from polydraft.completion.ngram import NGrams
 from polydraft.completion.protocols import Feed
-from polydraft.completion.rows import Ends
+from polydraft.completion.rows import Ends, Row
 from polydraft.completion.tree import DraftTree
 from polydraft.models.transformer import TransformerModel
 
@@ -57,6 +61,25 @@ def pair(config: PretrainedConfig) -> tuple[torch.nn.Module, TransformerModel]:
 @torch.inference_mode()
 def plain_logits(module: torch.nn.Module, ids: list[int]) -> torch.Tensor:
     return module(input_ids=torch.tensor([ids]), use_cache=False).logits[0]
+
+
+def logits_without(module: torch.nn.Module, ids: list[int], skip: Collection[int]) -> torch.Tensor:
+    """transformers' own logits when sublayers add nothing: 2 i is layer i's attention, 2 i + 1 its
+    MLP."""
+
+    def nothing(_module: torch.nn.Module, _inputs: object, output: object) -> object:
+        if isinstance(output, tuple):
+            return (torch.zeros_like(output[0]), *output[1:])
+        return torch.zeros_like(output)
+
+    layers = module.model.layers
+    parts = [part for layer in layers for part in (layer.self_attn, layer.mlp)]
+    hooks = [parts[each].register_forward_hook(nothing) for each in skip]
+    try:
+        return plain_logits(module, ids)
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @pytest.fixture(params=CONFIGS, scope="module")
@@ -161,3 +184,25 @@ def test_the_cache_refuses_more_than_it_may_hold():
     ours = TransformerModel.of(plain, max_slots=16)
     with pytest.raises(ValueError, match="at most 16"):
         prefill(ours, IDS[:17])
+
+
+@pytest.mark.parametrize("skip", [{0}, {1}, {3, 4}, {2, 3, 5}, set(range(6))])
+def test_sublayers_left_out_are_as_if_they_were_not_there(models, skip):
+    plain, ours = models
+    if not ours.sublayers:
+        pytest.skip("transformers' own code leaves none out")
+    feed = Feed(None, torch.tensor(IDS), torch.arange(len(IDS)), None, skip=frozenset(skip))
+    logits = ours.forward(ours.new_cache(), feed)
+    torch.testing.assert_close(logits, logits_without(plain, IDS, skip), atol=1e-4, rtol=0)
+
+
+def test_after_a_shortened_draft_the_cache_serves_as_if_there_had_been_none(models):
+    plain, ours = models
+    cache, _ = prefill(ours, IDS[:20])
+    if ours.sublayers:
+        tree = DraftTree(ours, cache, Meter())
+        guesser = LayerSkip(frozenset({0, 3}))  # the first layer's keys are among those missing
+        with closing(guesser.propose(tree, Row("greedy", [IDS[20]]))) as proposals:
+            assert len(list(islice(proposals, 5))) == 5
+    _, logits = prefill(ours, IDS[20:], cache)
+    torch.testing.assert_close(logits, plain_logits(plain, IDS)[20:], atol=1e-4, rtol=0)

@@ -1,0 +1,53 @@
+"""What one model's guessers know: it belongs to the engine that owns the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+from polydraft.completion.guessers import layer_skip, lookup, recycling
+from polydraft.completion.guessers.ahead import Ahead
+from polydraft.completion.guessers.guesser import Acceptance, Guesser
+from polydraft.completion.guessers.layer_choice import spread
+from polydraft.completion.guessers.layer_skip import LayerSkip, sublayers_of
+from polydraft.completion.guessers.lookup import Lookup
+from polydraft.completion.guessers.nothing import Nothing
+from polydraft.completion.guessers.recycling import Recycling, Successors
+from polydraft.completion.ngram_index import NGramIndex
+from polydraft.completion.pass_costs import PassCosts
+from polydraft.completion.protocols import Model
+
+AUTO = "auto"
+BEST = Lookup.name  # by docs/measurements.md, with either model
+GUESSERS = (AUTO, Nothing.name, Lookup.name, Recycling.name, LayerSkip.name)
+
+
+class Guessers:
+    """The guessers of one model, by name. Not thread-safe, like the engine."""
+
+    def __init__(self, model: Model, costs: PassCosts | None = None) -> None:
+        self._model = model
+        self._costs = costs
+        self._acceptance = Acceptance({**lookup.FIRST, **recycling.FIRST, **layer_skip.FIRST})
+
+    def ahead(self, name: str, prompt: Sequence[int], workspace: NGramIndex | None = None) -> Ahead:
+        """For one request: `prompt` is what stands before the drafts. KeyError: no such guesser."""
+        makers: dict[str, Callable[[], Guesser]] = {
+            Nothing.name: Nothing,
+            Lookup.name: lambda: Lookup(prompt, workspace),
+            Recycling.name: lambda: self.recycling,
+            LayerSkip.name: lambda: self.layer_skip,
+        }
+        guesser = makers[BEST if name == AUTO else name]()
+        return Ahead(guesser, self._acceptance, self._costs)
+
+    @cached_property
+    def recycling(self) -> Recycling:
+        """Knows nothing at first."""
+        return Recycling(Successors(self._model.vocab_size))
+
+    @cached_property
+    def layer_skip(self) -> LayerSkip:
+        """Guesses nothing if the model can leave no layers out."""
+        step_ms = self._costs.of(1) if self._costs else 1.0
+        return LayerSkip(spread(sublayers_of(self._model)), step_ms)
