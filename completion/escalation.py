@@ -191,7 +191,10 @@ class Escalation:
 
     def _propose(self, lines: Sequence[Line]) -> None:
         """Let the small model go on, unless the large one stays or no proposal pays."""
-        writing = [line for line in lines if self._may_go_back(line)]
+        for line in lines:  # what was taken back often fits behind the correction, for nothing
+            for token in line.realigned()[:MOST]:
+                line.guess(token, Origin.SMALL, self.task.ends)
+        writing = [line for line in lines if not line.waiting and self._may_go_back(line)]
         most = self.task.ends.max_tokens
         if self.policy.checks and writing:
             most = self.costs.length(len(writing), self.experience)
@@ -216,12 +219,9 @@ class Escalation:
                 self._take(line)
 
     def _guess(self, line: Line, most: int) -> None:
-        """Tokens that cost nothing: of what was taken back, or of the prompt."""
-        for token in line.realigned()[:most]:
-            line.guess(token, Origin.SMALL, self.task.ends)
-        if not line.waiting:
-            for token in self.task.ahead.free(self.large.tree, line.row(), most):
-                line.guess(token, Origin.LARGE, self.task.ends)
+        """Tokens that cost nothing, of the prompt or of the workspace."""
+        for token in self.task.ahead.free(self.large.tree, line.row(), most):
+            line.guess(token, Origin.LARGE, self.task.ends)
 
     def _may_go_back(self, line: Line) -> bool:
         if line.staying:

@@ -91,10 +91,9 @@ class Line:
 
         A name that was wrong is often the only wrong thing in a line.
         """
+        found, self.taken_back = self.taken_back, []  # it is tried once
         last = self.ids[-1] if self.ids else None
-        if last in self.taken_back:
-            return self.taken_back[self.taken_back.index(last) + 1 :]
-        return self.taken_back
+        return found[found.index(last) + 1 :] if last in found else found
 
     def guess(self, token: int, origin: Origin, ends: Ends) -> None:
         """A token that nobody vouches for: it stands if it is the large model's best."""
