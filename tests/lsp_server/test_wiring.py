@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,9 +34,11 @@ def large_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shared() -> ModelProvider:
+def shared(shared_cache: Path) -> Iterator[ModelProvider]:
     """For the tests that only read: loading takes seconds, since passes are timed."""
-    return ModelProvider()
+    with pytest.MonkeyPatch.context() as patch:  # this comes before the fixtures of each test
+        patch.setenv("POLYDRAFT_CACHE", str(shared_cache))
+        yield ModelProvider()
 
 
 @pytest.fixture(scope="module")
