@@ -82,8 +82,13 @@ class PairEngine:
         if self._alone is not None:
             return self._alone.prefill(prompt, meter)
         computed = self._small.prefill(prompt, meter)
-        with self._large.opened(prompt, meter, leave=TAIL):
-            pass
+        try:
+            with self._large.opened(prompt, meter, leave=TAIL):
+                pass
+        except (Cancelled, OutOfTime):
+            raise
+        except Exception as error:  # a request will find out, and tell the user
+            logger.info("the large model failed in idle time", exc_info=error)
         return computed
 
     def draft(self, prompt: Sequence[int], task: Task, meter: Meter, drafter: Drafter) -> Outcome:
@@ -98,7 +103,13 @@ class PairEngine:
                 return replace(outcome, work=Work(), large=outcome.work, escalated="always")
             return outcome
         if isinstance(drafter, Sampling) and isinstance(self._policy, Spec):
-            return self._sample(prompt, task, meter, drafter)
+            try:
+                return self._sample(prompt, task, meter, drafter)
+            except Cancelled:
+                raise
+            except Exception as error:
+                notice = self._give_up(error)
+            return replace(self._small.draft(prompt, task, meter, drafter), notice=notice)
         try:
             with self._small.opened(prompt, meter) as small:
                 assert small.logits is not None
@@ -184,13 +195,17 @@ class PairEngine:
         except (
             Exception
         ) as error:  # out of memory, most likely: whatever it is, the small one goes on
-            logger.warning("the large model failed", exc_info=error)
-            self._failed = str(error).splitlines()[0] if str(error) else type(error).__name__
-            found.notice = (
-                f"The large model failed ({self._failed}) and is not asked any more; the small one"
-                " goes on. Reload the models, or choose a smaller large model."
-            )
+            found.notice = self._give_up(error)
         return found
+
+    def _give_up(self, error: Exception) -> str:
+        """The large model is not asked any more; returns what the user should know."""
+        logger.warning("the large model failed", exc_info=error)
+        self._failed = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return (
+            f"The large model failed ({self._failed}) and is not asked any more; the small one"
+            " goes on. Reload the models, or choose a smaller large model."
+        )
 
 
 def _keep(opened: Opened, sight: Sight, rows: Sequence[Row]) -> None:
