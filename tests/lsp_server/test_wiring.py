@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from tiny import write_tiny_directory
 from polydraft.completion.protocols import Completer
 from polydraft.completion.types import Budget, Completion, Request
 from polydraft.lsp_server import wiring
+from polydraft.lsp_server.cli import run
 from polydraft.lsp_server.settings import ModelSettings, Switching
 from polydraft.lsp_server.wiring import ModelCompleter, ModelProvider
 from polydraft.models.errors import OutOfMemoryError, PairError, UnknownModelError
@@ -219,3 +221,34 @@ def test_loading_tells_its_stage(provider: ModelProvider, small_files: Path) -> 
     model = ModelSettings(str(small_files), "cpu", "f32")
     provider.load(model, lambda *news: heard.append(news))
     assert heard == [(f"Loading {small_files}", None)]
+
+
+# The command line -------------------------------------------------------------------------------
+
+
+def complete(place: Path, *arguments: str) -> int:
+    """The exit code of `polydraft complete` with the real loader."""
+    return run(["complete", "--json", "--device", "cpu", *arguments, f"{place}:1:5"])
+
+
+def test_the_command_line_joins_two_models_by_their_directories(
+    small_files: Path, large_files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "a.py"
+    place.write_text("x = \n")
+    files = ("--model", str(small_files), "--large", str(large_files))
+    assert complete(place, *files, "--policy", "spec") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["model"]["name"], answer["large"]["name"]) == ("small", "large")
+    assert answer["stats"]["policy"] == "spec"
+
+
+def test_the_command_line_keeps_to_the_memory_that_is_set(
+    small_files: Path, large_files: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "polydraft.toml").write_text("memory_gb = 0.000001\n")
+    (tmp_path / "a.py").write_text("x = \n")
+    files = ("--model", str(small_files), "--large", str(large_files))
+    assert complete(tmp_path / "a.py", *files) == 1
+    message = json.loads(capsys.readouterr().out)["error"]["message"]
+    assert message.startswith("small (") and "does not fit into memory" in message
