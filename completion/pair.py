@@ -93,7 +93,12 @@ class PairEngine:
         if self._alone is not None:
             return self._alone.prefill(prompt, meter)
         computed = self._small.prefill(prompt, meter)
-        self._warm_large(prompt, meter)
+        try:
+            self._warm_large(prompt, meter)
+        except (Cancelled, OutOfTime):
+            raise
+        except Exception as error:  # a request will find out, and tell the user
+            logger.info("the large model failed in idle time", exc_info=error)
         return computed
 
     def draft(self, prompt: Sequence[int], task: Task, meter: Meter, drafter: Drafter) -> Outcome:

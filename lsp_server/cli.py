@@ -13,7 +13,7 @@ import typer
 
 from polydraft.lsp_server.cli_models import models
 from polydraft.lsp_server.cli_shared import Json, console_for, quiet
-from polydraft.lsp_server.failures import USAGE, UsageError, error_json, failures
+from polydraft.lsp_server.failures import USAGE, CommandError, UsageError, error_json, failures
 
 if TYPE_CHECKING:
     from polydraft.completion.types import Draft
@@ -225,22 +225,30 @@ def _cursor(
 def _load(loader: Loader | None, workspace: Workspace) -> ModelInUse:
     from polydraft.lsp_server.loading import LoadingDisplay, quiet_libraries
     from polydraft.lsp_server.one_shot import RegistryLoader
+    from polydraft.lsp_server.settings import same_model
     from polydraft.models.registry import load_registry
 
     quiet_libraries()
-    settings, registry = workspace.settings, load_registry()
+    chosen, registry = workspace.settings.models, load_registry()
     loader = loader or RegistryLoader()
-    large = settings.large_settings
-    wanted = [settings.model_settings, *([large] if large is not None else [])]
+    small, large = chosen.small, chosen.large
+    if large is not None and large.name == small.name:
+        raise CommandError(same_model(small.name))
+    wanted = [small, *([large] if large is not None else [])]
     specs = [registry.resolve(each.name) for each in wanted]  # unknown names are told first
     loaded = []
     for each, spec in zip(wanted, specs, strict=True):
         with LoadingDisplay(console_for(stderr=True), spec.name, spec.note) as display:
-            loaded.append(loader.load(each, display.report))
+            loaded.append(loader.load(each, display.report, chosen.memory_bytes))
     if large is None:
         return loaded[0]
-    completer = loader.pair(loaded[0], loaded[1], settings.models.switching)
-    return replace(loaded[0], completer=completer, large=loaded[1])
+    completer = loader.pair(loaded[0], loaded[1], chosen.switching)
+    return replace(
+        loaded[0],
+        completer=completer,
+        load_s=sum(each.load_s for each in loaded),
+        large=loaded[1],
+    )
 
 
 def _complete_in_terminal(cursor: Cursor, model: ModelInUse, request: Any, stream: bool) -> None:

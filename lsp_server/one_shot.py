@@ -20,6 +20,7 @@ from polydraft.models.progress import Progress
 
 if TYPE_CHECKING:
     from polydraft.completion.protocols import Completer  # which imports torch
+    from polydraft.lsp_server.wiring import ModelProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +41,13 @@ class Loader(Protocol):
     def is_ready(self, name: str) -> bool:
         """Whether `name` is a registered model whose files are already in the cache."""
 
-    def load(self, model: ModelSettings, progress: Progress) -> ModelInUse:
+    def load(
+        self, model: ModelSettings, progress: Progress, budget_bytes: int | None = None
+    ) -> ModelInUse:
         """Fetch, convert and load; `progress` also hears of the stage `load`, in no bytes.
 
-        Raises `ModelError` with a text for the user.
+        `budget_bytes` is what all models together may take, None: what is free. Raises
+        `ModelError` with a text for the user.
         """
 
     def pair(self, small: ModelInUse, large: ModelInUse, switching: Switching) -> Completer:
@@ -157,9 +161,11 @@ def request_at(cursor: Cursor, workspace: Workspace, options: Options) -> Reques
     return replace(request, context=chunks)
 
 
-@dataclass(frozen=True, slots=True)
 class RegistryLoader:
     """The `Loader` over the registry and the cache. torch is imported when a model is loaded."""
+
+    def __init__(self) -> None:
+        self._provider: ModelProvider | None = None
 
     def is_ready(self, name: str) -> bool:
         from polydraft.models.errors import ModelError
@@ -171,22 +177,19 @@ class RegistryLoader:
         except ModelError:
             return False
 
-    def load(self, model: ModelSettings, progress: Progress) -> ModelInUse:
+    def load(
+        self, model: ModelSettings, progress: Progress, budget_bytes: int | None = None
+    ) -> ModelInUse:
         started = time.perf_counter()
         progress("load", 0, 0)
-        from polydraft.lsp_server.wiring import ModelCompleter, ModelProvider, wanted_for
-        from polydraft.models.load import load_model
-        from polydraft.models.memory import available_bytes
-        from polydraft.models.memory_limit import require_memory
+        from polydraft.lsp_server.wiring import ModelProvider
 
-        provider = ModelProvider()
-        spec, directory = provider.fetch(model.name, progress)
-        progress("load", 0, 0)
-        wanted = wanted_for(spec, directory, model)
-        require_memory([wanted], available_bytes(wanted.device), provider.registry)
-        loaded = load_model(spec, directory, device=model.device, weights=model.weights)
+        if self._provider is None:
+            self._provider = ModelProvider()
+        completer = self._provider.bring(model, progress, budget_bytes)
+        loaded = completer.loaded
         return ModelInUse(
-            ModelCompleter(loaded, wanted),
+            completer,
             loaded.name,
             loaded.device,
             loaded.weights,
@@ -194,12 +197,8 @@ class RegistryLoader:
         )
 
     def pair(self, small: ModelInUse, large: ModelInUse, switching: Switching) -> Completer:
-        from polydraft.lsp_server.wiring import ModelCompleter, pair_of
-        from polydraft.models.registry import load_registry
-
-        assert isinstance(small.completer, ModelCompleter)
-        assert isinstance(large.completer, ModelCompleter)
-        return pair_of(small.completer, large.completer, switching, load_registry())
+        assert self._provider is not None  # which has loaded both
+        return self._provider.pair(small.completer, large.completer, switching)
 
 
 def _shown(path: Path | None, root: Path | None) -> str:

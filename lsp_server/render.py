@@ -133,10 +133,10 @@ def print_draft(
         console.print(Rule(header, align="left", style="dim", characters="─"))
     else:
         console.print(header, soft_wrap=True)
-    if shown_before:
-        return
     if draft.parts:
         console.print(Text(f"   {provenance(draft)}", style="dim"), soft_wrap=True)
+    if shown_before:
+        return
     numbered = draft_lines(page, draft, marks=not _styled(console))
     width = len(str(page.last_number))
     grid = Table.grid(padding=0)

@@ -144,6 +144,14 @@ class Settings:
         return globs(self.exclude).match_file(relative.as_posix())
 
 
+def same_model(name: str) -> str:
+    """What to say where one model is to be both of a pair."""
+    return (
+        f"{name} is both the small and the large model. Choose a larger one for `large`, or set it"
+        f' to "{NO_MODEL}".'
+    )
+
+
 RULES: Mapping[str, Rule] = {item.name: item.metadata["rule"] for item in fields(Settings)}
 
 

@@ -18,7 +18,7 @@ from polydraft.completion.protocols import Completer
 from polydraft.completion.switching import Thresholds, policy_of
 from polydraft.completion.types import Budget
 from polydraft.lsp_server.completers import OnProgress
-from polydraft.lsp_server.settings import ModelSettings, Switching
+from polydraft.lsp_server.settings import ModelSettings, Switching, same_model
 from polydraft.models.cache_dir import cache_root
 from polydraft.models.costs import fastest, remembered
 from polydraft.models.errors import PairError
@@ -36,6 +36,7 @@ STAGES = {
     "download": "Downloading {name}",
     "verify": "Checking {name}",
     "convert": "Converting {name} (once)",
+    "load": "Loading {name}",
 }
 
 
@@ -70,11 +71,17 @@ class ModelProvider:
         def report(stage: str, done: int, total: int) -> None:
             progress(STAGES[stage].format(name=model.name), done / total if total else None)
 
+        return self.bring(model, report, budget_bytes)
+
+    def bring(
+        self, model: ModelSettings, report: Progress, budget_bytes: int | None
+    ) -> ModelCompleter:
+        """As `load`, with the progress of `models`; the stage `load` is told in no bytes."""
         # What cannot fit is not downloaded either.
         self._require_memory(self.registry.resolve(model.name), None, model, budget_bytes)
         spec, directory = self.fetch(model.name, report)
         wanted = self._require_memory(spec, directory, model, budget_bytes)
-        progress(f"Loading {model.name}", None)
+        report("load", 0, 0)
         loaded = load_model(spec, directory, device=model.device, weights=model.weights)
         completer = ModelCompleter(loaded, wanted)
         self._held.add(completer)
@@ -136,16 +143,17 @@ def pair_of(
 ) -> EngineCompleter:
     """Raises `PairError` if the two cannot work together."""
     names = small.loaded.name, large.loaded.name
-    if small is large:
-        raise PairError(
-            f"{names[0]} is both the small and the large model. Choose a larger one for `large`,"
-            ' or set it to "none".'
-        )
+    if names[0] == names[1]:  # in two number formats, perhaps
+        raise PairError(same_model(names[0]))
+    try:
+        policy = policy_of(switching.policy, Thresholds(**dict(switching.thresholds)))  # type: ignore[arg-type]
+    except ValueError as error:  # each is in its range, but they contradict each other
+        raise PairError(f"The thresholds do not serve: {error}. Correct [thresholds].") from None
     check_pair(small.loaded.tokenizer, large.loaded.tokenizer, names, registry)
     engine = PairEngine(
         small.engine,
         large.engine,
-        policy_of(switching.policy, Thresholds(**dict(switching.thresholds))),  # type: ignore[arg-type]
+        policy,
         Costs(small.loaded.passes, large.loaded.passes),
         apart=small.loaded.device != large.loaded.device,
     )

@@ -234,6 +234,28 @@ def test_a_large_model_that_fails_leaves_the_small_one_s_drafts_and_is_not_asked
     assert outcome.rows[0].ids == expected.rows[0].ids
 
 
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_a_large_model_that_fails_while_sampling_leaves_the_small_one_to_sample(fails_at):
+    small, large = models(1.0)[0], Broken(seed=7)
+    large.fails_at = fails_at
+    engine = pair(small, large)
+    outcome = draft(engine, method="nucleus", stops=frozenset())
+    assert "out of memory: tried to allocate 3 GiB" in outcome.notice
+    assert outcome.rows and {row.drafter for row in outcome.rows} == {"sampled"}
+    passes = large.passes
+    again = draft(engine, method="nucleus", stops=frozenset())
+    assert again.rows and not again.notice and large.passes == passes
+
+
+def test_a_large_model_that_fails_in_idle_time_costs_the_small_one_nothing():
+    small, large = models()[0], Broken()
+    engine = pair(small, large)
+    prompt = list(range(1, 20))
+    assert engine.prefill(prompt, Meter()) == len(prompt)
+    outcome = draft(engine, prompt, k=1)
+    assert outcome.recomputed_tokens == 1 and "out of memory" in outcome.notice
+
+
 @pytest.mark.parametrize("policy", ["spec", "bild", "ead", "cascade"])
 def test_a_cancel_ends_the_request_within_one_pass_of_either_model(policy):
     for allowed in range(1, 12):
