@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polydraft.lsp_server.cli_calibrate import calibrate
 from polydraft.lsp_server.cli_models import models
-from polydraft.lsp_server.cli_shared import Json, console_for, quiet
+from polydraft.lsp_server.cli_shared import Json, console_for, load_models, quiet
 from polydraft.lsp_server.failures import USAGE, UsageError, error_json, failures
 
 if TYPE_CHECKING:
@@ -212,21 +213,12 @@ def _cursor(
 
 
 def _load(loader: Loader | None, workspace: Workspace) -> ModelInUse:
-    from polydraft.lsp_server.loading import LoadingDisplay, quiet_libraries
     from polydraft.lsp_server.one_shot import RegistryLoader
-    from polydraft.models.registry import load_registry
 
-    quiet_libraries()
-    settings, registry = workspace.settings, load_registry()
     loader = loader or RegistryLoader()
-    large = settings.large_settings
-    wanted = [settings.model_settings, *([large] if large is not None else [])]
-    specs = [registry.resolve(each.name) for each in wanted]  # unknown names are told first
-    loaded = []
-    for each, spec in zip(wanted, specs, strict=True):
-        with LoadingDisplay(console_for(stderr=True), spec.name, spec.note) as display:
-            loaded.append(loader.load(each, display.report))
-    if large is None:
+    settings = workspace.settings
+    loaded = load_models(loader, settings)
+    if len(loaded) == 1:
         return loaded[0]
     completer = loader.pair(loaded[0], loaded[1], settings.models.switching)
     return replace(loaded[0], completer=completer, large=loaded[1])
@@ -317,6 +309,12 @@ def serve(
             model=model,
         )
         raise typer.Exit(code)
+
+
+app.command(
+    "calibrate",
+    short_help="Choose a pair's thresholds by your own files.  [cyan]polydraft calibrate[/]",
+)(calibrate)
 
 
 @app.command(short_help="What runs here, and what to do about problems.  [cyan]polydraft doctor[/]")

@@ -15,7 +15,7 @@ from polydraft.completion.engine import Engine
 from polydraft.completion.escalation import Costs
 from polydraft.completion.pair import PairEngine
 from polydraft.completion.protocols import Completer
-from polydraft.completion.switching import Thresholds, policy_of
+from polydraft.completion.switching import Policy, Thresholds, policy_of
 from polydraft.completion.types import Budget
 from polydraft.lsp_server.completers import OnProgress
 from polydraft.lsp_server.settings import ModelSettings, Switching
@@ -135,6 +135,14 @@ def pair_of(
     small: ModelCompleter, large: ModelCompleter, switching: Switching, registry: Registry
 ) -> EngineCompleter:
     """Raises `PairError` if the two cannot work together."""
+    policy = policy_of(switching.policy, Thresholds(**dict(switching.thresholds)))  # type: ignore[arg-type]
+    return pair_under(small, large, policy, registry)
+
+
+def pair_under(
+    small: ModelCompleter, large: ModelCompleter, policy: Policy, registry: Registry
+) -> EngineCompleter:
+    """A pair that any policy switches; raises `PairError` if the two cannot work together."""
     names = small.loaded.name, large.loaded.name
     if small is large:
         raise PairError(
@@ -145,9 +153,7 @@ def pair_of(
     engine = PairEngine(
         small.engine,
         large.engine,
-        policy_of(switching.policy, Thresholds(**dict(switching.thresholds))),  # type: ignore[arg-type]
+        policy,
         Costs(small.loaded.passes, large.loaded.passes),
     )
-    return EngineCompleter(
-        engine, small.loaded.tokenizer, small.loaded.prompt_format, switching.policy
-    )
+    return EngineCompleter(engine, small.loaded.tokenizer, small.loaded.prompt_format, policy.name)
