@@ -108,7 +108,7 @@ def calibrate(
             _reset(store, as_json)
             return
         if show:
-            _show(store, root, as_json)
+            _show(ctx.obj, store, root, as_json)
             return
         if share is not None and quality is not None:
             raise UsageError("Choose one of --share and --quality.")
@@ -175,7 +175,7 @@ def _print(answer: JsonValue, picture: Path, as_json: bool) -> None:
         print_result(console_for(), answer)
 
 
-def _show(store: CalibrationStore, root: Path, as_json: bool) -> None:
+def _show(loader: Loader | None, store: CalibrationStore, root: Path, as_json: bool) -> None:
     from polydraft.lsp_server.calibrate import usage
     from polydraft.lsp_server.calibration_report import print_result
     from polydraft.lsp_server.one_shot import RegistryLoader
@@ -184,7 +184,11 @@ def _show(store: CalibrationStore, root: Path, as_json: bool) -> None:
     kept = store.read()
     if kept is None:
         raise CommandError(f"{root} is not calibrated. To do so: polydraft calibrate {root}")
-    answer = {**kept.facts, **usage(store, root, RegistryLoader().is_ready), "written": True}
+    answer = {
+        **kept.facts,
+        **usage(store, root, (loader or RegistryLoader()).is_ready),
+        "written": True,
+    }
     answer["plot"] = str(store.picture) if store.picture.is_file() else None
     if as_json:
         print(dumps(answer))
