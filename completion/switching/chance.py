@@ -2,9 +2,9 @@
 
 Only the decision is left to chance, how it is carried out is not. Where the large model judges, a
 token that is not its own best is replaced with probability `rate`; where it does not, it writes
-each token with that probability. The decision is a function of the seed and of what the models
-say, so that the same question has the same answer, and a higher rate adds decisions to those of a
-lower one.
+each token with that probability. The decision is a function of the seed and of the tokens that
+the models list, so that the same question has the same answer, and a higher rate adds decisions to
+those of a lower one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Chance:
     name: str = "random"
 
     def hands_over(self, small: Sequence[Choice]) -> Reason | None:
-        return None if self.checks else self._draw([each.logprobs[0] for each in small])
+        return None if self.checks else self._draw([each.tokens for each in small])
 
     def looks(self, small: Sequence[Choice]) -> Reason | None:
         if self.checks:
@@ -38,11 +38,15 @@ class Chance:
     ) -> Reason | None:
         if not self.checks or token == large.tokens[0]:
             return None
-        return differs(token, large, loss) if small is None else self._draw([token, loss])
+        return (
+            differs(token, large, loss)
+            if small is None
+            else self._draw([token, small.tokens, large.tokens])
+        )
 
     def hands_back(self, large: Sequence[Choice]) -> bool:
         return True
 
-    def _draw(self, facts: Sequence[float]) -> Reason | None:
+    def _draw(self, facts: Sequence[object]) -> Reason | None:
         drawn = random.Random(f"{self.seed} {facts}").random()
         return Reason("drawn", drawn, self.rate) if drawn < self.rate else None

@@ -4,6 +4,9 @@ A run is what its policy answers, so policies that give the same answers to the 
 the same run. Of a grid of thresholds most do at most places in code: where the models agree, no
 threshold matters. A run that is led by one of them therefore stands, exactly, for all that are
 still in `same` behind it, and the grid takes a few runs, not one for each.
+
+What an engine has learnt from earlier requests (`escalation.Experience`) sets how much is guessed
+at once, and so may move a token between the models' accounts; those who share a run share that.
 """
 
 from __future__ import annotations

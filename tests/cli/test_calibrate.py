@@ -205,16 +205,19 @@ def test_who_is_in_step_would_have_done_the_same(name: str, loss: float) -> None
 
 
 def test_random_switching_repeats_itself_and_more_contains_less() -> None:
-    small, large = Choice((1,), (-0.4,), 1.0), Choice((2,), (-0.1,))
-    losses = [n / 10 for n in range(400)]
+    large = Choice((2,), (-0.1,))
 
-    def rejected(rate: float) -> set[float]:
+    def rejected(rate: float) -> set[int]:
         policy = Chance(rate, checks=True)
-        return {loss for loss in losses if policy.rejects(1, small, large, loss)}
+        small = [Choice((token,), (-0.4,), 1.0) for token in range(3, 403)]
+        return {
+            each.tokens[0] for each in small if policy.rejects(each.tokens[0], each, large, 1.0)
+        }
 
     assert rejected(0.25) < rejected(0.5) < rejected(0.75)
     assert 150 < len(rejected(0.5)) < 250
-    assert Chance(1.0, checks=True).rejects(2, small, large, 0.1) is None  # its own best
+    own = Chance(1.0, checks=True).rejects(2, Choice((2,), (-0.4,), 1.0), large, 0.1)
+    assert own is None  # what is the large model's best as well
 
 
 # Points -----------------------------------------------------------------------------------------
