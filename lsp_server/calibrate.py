@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from polydraft.lsp_server.calibration import (
     LEAST_POINTS,
     POLICIES,
-    Record,
     Target,
     choose,
     grid,
@@ -30,6 +29,7 @@ from polydraft.lsp_server.settings import FILE_NAME, NO_MODEL, Settings
 from polydraft.models.registry import DEFAULT_LARGE, load_registry
 
 if TYPE_CHECKING:
+    from polydraft.lsp_server.calibration_run import Run
     from polydraft.lsp_server.one_shot import Loader, ModelInUse
 
 _FORMAT = 1  # of what is measured; another one measures anew
@@ -133,7 +133,7 @@ def carry_out(
     done = run(
         completer, lockstep, [*settings], what.points, store, key, 60 * asked.minutes, progress
     )
-    facts = _facts(what, small, large, done.records, tried)
+    facts = _facts(what, small, large, done, tried)
     facts |= {"fresh_points": done.fresh, "interrupted": done.interrupted}
     written = "thresholds" in facts and not done.interrupted
     if written:
@@ -154,10 +154,10 @@ def _facts(
     what: Plan,
     small: ModelInUse,
     large: ModelInUse,
-    records: Sequence[Record],
+    done: Run,
     tried: dict[str, dict[str, float]],
 ) -> Json:
-    asked, settings = what.asked, what.settings
+    asked, settings, records = what.asked, what.settings, done.records
     rows = table(records)
     choice = choose(rows, asked.target)
     why = choice.why
@@ -171,7 +171,7 @@ def _facts(
         "policy": settings.policy,
         "target": {"kind": asked.target.kind, "value": asked.target.value},
         "points": len(records),
-        "files": len({point.path for point in what.points[: len(records)]}),
+        "files": len({point.path for point in done.points}),
         "seed": asked.seed,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": asked.command,

@@ -36,8 +36,9 @@ BUDGET = Budget(prompt_tokens=384, new_tokens=32)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`records` of the points that are measured, in their order; `fresh` of them now."""
+    """`records` of the `points` that are measured; `fresh` of them now."""
 
+    points: tuple[Point, ...]
     records: tuple[Record, ...]
     fresh: int
     interrupted: bool
@@ -127,5 +128,5 @@ def run(
             progress(len(kept))
     except KeyboardInterrupt:
         interrupted = True
-    records = tuple(kept[point.name] for point in points if point.name in kept)
-    return Run(records, fresh, interrupted)
+    there = tuple(point for point in points if point.name in kept)
+    return Run(there, tuple(kept[point.name] for point in there), fresh, interrupted)
