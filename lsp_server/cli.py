@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polydraft.lsp_server.cli_calibrate import calibrate
 from polydraft.lsp_server.cli_models import models
-from polydraft.lsp_server.cli_shared import Json, console_for, quiet
-from polydraft.lsp_server.failures import USAGE, CommandError, UsageError, error_json, failures
+from polydraft.lsp_server.cli_shared import Json, console_for, load_models, quiet
+from polydraft.lsp_server.failures import USAGE, UsageError, error_json, failures
 
 if TYPE_CHECKING:
     from polydraft.completion.types import Draft
@@ -223,26 +224,13 @@ def _cursor(
 
 
 def _load(loader: Loader | None, workspace: Workspace) -> ModelInUse:
-    from polydraft.lsp_server.loading import LoadingDisplay, quiet_libraries
     from polydraft.lsp_server.one_shot import RegistryLoader
-    from polydraft.lsp_server.settings import same_model
-    from polydraft.models.registry import load_registry
 
-    quiet_libraries()
-    chosen, registry = workspace.settings.models, load_registry()
     loader = loader or RegistryLoader()
-    small, large = chosen.small, chosen.large
-    if large is not None and large.name == small.name:
-        raise CommandError(same_model(small.name))
-    wanted = [small, *([large] if large is not None else [])]
-    specs = [registry.resolve(each.name) for each in wanted]  # unknown names are told first
-    loaded = []
-    for each, spec in zip(wanted, specs, strict=True):
-        with LoadingDisplay(console_for(stderr=True), spec.name, spec.note) as display:
-            loaded.append(loader.load(each, display.report, chosen.memory_bytes))
-    if large is None:
+    loaded = load_models(loader, workspace.settings)
+    if len(loaded) == 1:
         return loaded[0]
-    completer = loader.pair(loaded[0], loaded[1], chosen.switching)
+    completer = loader.pair(loaded[0], loaded[1], workspace.settings.models.switching)
     return replace(
         loaded[0],
         completer=completer,
@@ -336,6 +324,12 @@ def serve(
             model=model,
         )
         raise typer.Exit(code)
+
+
+app.command(
+    "calibrate",
+    short_help="Choose a pair's thresholds by your own files.  [cyan]polydraft calibrate[/]",
+)(calibrate)
 
 
 @app.command(short_help="What runs here, and what to do about problems.  [cyan]polydraft doctor[/]")

@@ -9,6 +9,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from polydraft.lsp_server.calibration_store import CalibrationStore, unused_because
 from polydraft.lsp_server.diagnosis import Diagnosis
 from polydraft.lsp_server.doctor_models import examine_models
 from polydraft.lsp_server.models_command import NOT_FETCHED
@@ -54,10 +55,23 @@ def _settings(found: Diagnosis, directory: Path) -> Settings:
         "model": workspace.settings.model,
         "device": workspace.settings.device,
         "large": workspace.settings.large,
+        **_calibration(root, workspace.settings),
     }
     for problem in workspace.problems:
         found.add(problem, f"Correct {file}.")
     return workspace.settings
+
+
+def _calibration(root: Path | None, settings: Settings) -> Json:
+    """What `polydraft calibrate` has kept of the workspace, and whether it holds."""
+    store = None if root is None else CalibrationStore(root)
+    kept = None if store is None else store.read()
+    if store is None or kept is None:
+        return {"calibration": None, "calibration_used": False}
+    return {
+        "calibration": str(store.file),
+        "calibration_used": not unused_because(kept, settings),
+    }
 
 
 def _registry(found: Diagnosis) -> Registry | None:

@@ -80,6 +80,9 @@ def _rows(facts: Mapping[str, Json]) -> list[tuple[str, str]]:
         else "the defaults (no workspace here)"
     )
     rows.append(("settings", where))
+    if settings["calibration"]:
+        used = "used" if settings["calibration_used"] else "not used: polydraft calibrate --show"
+        rows.append(("calibration", f"{settings['calibration']}, {used}"))
     return rows
 
 

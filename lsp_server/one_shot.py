@@ -20,6 +20,7 @@ from polydraft.models.progress import Progress
 
 if TYPE_CHECKING:
     from polydraft.completion.protocols import Completer  # which imports torch
+    from polydraft.completion.switching import Policy
     from polydraft.lsp_server.wiring import ModelProvider
 
 
@@ -52,6 +53,9 @@ class Loader(Protocol):
 
     def pair(self, small: ModelInUse, large: ModelInUse, switching: Switching) -> Completer:
         """Both as one completer; raises `ModelError` if they cannot work together."""
+
+    def pair_under(self, small: ModelInUse, large: ModelInUse, policy: Policy) -> Completer:
+        """The same under a policy that is no setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +203,14 @@ class RegistryLoader:
     def pair(self, small: ModelInUse, large: ModelInUse, switching: Switching) -> Completer:
         assert self._provider is not None  # which has loaded both
         return self._provider.pair(small.completer, large.completer, switching)
+
+    def pair_under(self, small: ModelInUse, large: ModelInUse, policy: Policy) -> Completer:
+        from polydraft.lsp_server.wiring import ModelCompleter, pair_under
+        from polydraft.models.registry import load_registry
+
+        assert isinstance(small.completer, ModelCompleter)
+        assert isinstance(large.completer, ModelCompleter)
+        return pair_under(small.completer, large.completer, policy, load_registry())
 
 
 def _shown(path: Path | None, root: Path | None) -> str:

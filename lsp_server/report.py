@@ -16,6 +16,7 @@ COMPLETE = "polydraft.complete/1"
 MODELS = "polydraft.models/1"
 MODEL = "polydraft.model/1"
 DOCTOR = "polydraft.doctor/1"
+CALIBRATE = "polydraft.calibrate/1"
 
 Json = dict[str, Any]
 
@@ -99,7 +100,7 @@ def schema_of(arguments: Sequence[str]) -> str | None:
     words = [word for word in arguments if not word.startswith("-")]
     if words[:1] == ["models"]:
         return MODEL if words[1:2] == ["info"] else MODELS
-    return DOCTOR if words[:1] == ["doctor"] else COMPLETE
+    return {"doctor": DOCTOR, "calibrate": CALIBRATE}.get("".join(words[:1]), COMPLETE)
 
 
 def dumps(value: Json, *, indent: int | None = 2) -> str:

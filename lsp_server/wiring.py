@@ -15,7 +15,7 @@ from polydraft.completion.engine import Engine
 from polydraft.completion.escalation import Costs
 from polydraft.completion.pair import PairEngine
 from polydraft.completion.protocols import Completer
-from polydraft.completion.switching import Thresholds, policy_of
+from polydraft.completion.switching import Policy, Thresholds, policy_of
 from polydraft.completion.types import Budget
 from polydraft.lsp_server.completers import OnProgress
 from polydraft.lsp_server.settings import ModelSettings, Switching, same_model
@@ -142,13 +142,20 @@ def pair_of(
     small: ModelCompleter, large: ModelCompleter, switching: Switching, registry: Registry
 ) -> EngineCompleter:
     """Raises `PairError` if the two cannot work together."""
-    names = small.loaded.name, large.loaded.name
-    if names[0] == names[1]:  # in two number formats, perhaps
-        raise PairError(same_model(names[0]))
     try:
         policy = policy_of(switching.policy, Thresholds(**dict(switching.thresholds)))  # type: ignore[arg-type]
     except ValueError as error:  # each is in its range, but they contradict each other
         raise PairError(f"The thresholds do not serve: {error}. Correct [thresholds].") from None
+    return pair_under(small, large, policy, registry)
+
+
+def pair_under(
+    small: ModelCompleter, large: ModelCompleter, policy: Policy, registry: Registry
+) -> EngineCompleter:
+    """A pair that any policy switches; raises `PairError` if the two cannot work together."""
+    names = small.loaded.name, large.loaded.name
+    if names[0] == names[1]:  # in two number formats, perhaps
+        raise PairError(same_model(names[0]))
     check_pair(small.loaded.tokenizer, large.loaded.tokenizer, names, registry)
     engine = PairEngine(
         small.engine,
@@ -157,6 +164,4 @@ def pair_of(
         Costs(small.loaded.passes, large.loaded.passes),
         apart=small.loaded.device != large.loaded.device,
     )
-    return EngineCompleter(
-        engine, small.loaded.tokenizer, small.loaded.prompt_format, switching.policy
-    )
+    return EngineCompleter(engine, small.loaded.tokenizer, small.loaded.prompt_format, policy.name)

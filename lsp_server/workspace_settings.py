@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from polydraft.lsp_server.calibration_store import calibrated
 from polydraft.lsp_server.client_options import ClientOptions
 from polydraft.lsp_server.settings import FILE_NAME, Layer, Parsed, Settings, merged, parse
 from polydraft.lsp_server.settings_file import read_file, without_untrusted_models
@@ -20,7 +21,7 @@ class WorkspaceSettings:
     """`current` is what holds and `problems` what is wrong; `reread` first brings both about.
 
     From the strongest on: `fixed` (e.g. the command line's), the editor's, the client's options,
-    the folder's file, the defaults.
+    the folder's file, what was measured in the folder (`polydraft calibrate`), the defaults.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class WorkspaceSettings:
     ) -> None:
         self.current = Settings()
         self.problems: tuple[str, ...] = ()
+        self._root = root
         self.file = root / FILE_NAME if root is not None else None  # it need not exist
         self._source = f"{root.name}/{FILE_NAME}" if root is not None else FILE_NAME
         self._is_ready = is_ready
@@ -64,7 +66,8 @@ class WorkspaceSettings:
         if not self._options.trusted:
             base = merged(from_editor)
             from_file = without_untrusted_models(from_file, base, self._is_here, self._source)
-        self.current = merged([*from_editor, from_file.values])
+        said = [*from_editor, from_file.values]
+        self.current = merged([*said, calibrated(self._root, merged(said))])
         self.problems = (*options.problems, *self._editor.problems, *from_file.problems)
         if conflict := _conflict(self.current):
             self.current = replace(self.current, thresholds=())

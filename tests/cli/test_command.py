@@ -14,7 +14,7 @@ import pytest
 from tests.cli.support import Shell, write
 
 COMMAND = [sys.executable, "-I", "-m", "polydraft.lsp_server"]
-COMMANDS = ("complete", "serve", "doctor", "models")
+COMMANDS = ("complete", "serve", "calibrate", "doctor", "models")
 
 
 def polydraft(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
