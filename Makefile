@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-infilling bench-llama \
+.PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-guessers bench-infilling bench-llama \
         bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing clean
 
 help:           ## list the targets
@@ -49,6 +49,9 @@ bench-decode: $(STAMP) ## k drafts against one, and against transformers
 
 bench-drafters: $(STAMP) ## quality and cost of every drafting method (--k 3, --k 8)
 	@$(BIN)/python -m benchmarks.drafters $(ARGS)
+
+bench-guessers: $(STAMP) ## a greedy draft with each guesser (--model NAME; --layers: what can be skipped)
+	@$(BIN)/python -m benchmarks.guessers $(ARGS)
 
 bench-infilling: $(STAMP) ## missing lines against the functions' tests (--data FILE): pass@1, pass@k
 	@$(BIN)/python -m benchmarks.infilling $(ARGS)
