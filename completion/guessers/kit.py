@@ -48,7 +48,7 @@ class Guessers:
 
     @cached_property
     def layer_skip(self) -> LayerSkip:
-        """Made on first use, when its step is timed; guesses nothing if no layer can be left out."""
+        """Made on first use, when its step is timed; it may be that no layer can be left out."""
         return self.skipping(spread(sublayers_of(self._model)))
 
     def skipping(self, skip: frozenset[int]) -> LayerSkip:
