@@ -5,8 +5,8 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-infilling bench-pair bench-switching bench-llama \
-        bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-memory \
+.PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-guessers \
+        bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-memory \
         clean
 
 help:           ## list the targets
@@ -50,6 +50,9 @@ bench-decode: $(STAMP) ## k drafts against one, and against transformers
 
 bench-drafters: $(STAMP) ## quality and cost of every drafting method (--k 3, --k 8)
 	@$(BIN)/python -m benchmarks.drafters $(ARGS)
+
+bench-guessers: $(STAMP) ## a greedy draft with each guesser (--model NAME; --layers: what can be skipped)
+	@$(BIN)/python -m benchmarks.guessers $(ARGS)
 
 bench-infilling: $(STAMP) ## missing lines against the functions' tests (--data FILE): pass@1, pass@k
 	@$(BIN)/python -m benchmarks.infilling $(ARGS)

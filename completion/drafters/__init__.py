@@ -10,7 +10,7 @@ from polydraft.completion.drafters.beam import Beam
 from polydraft.completion.drafters.eager_fork import EagerFork
 from polydraft.completion.drafters.entropy_fork import EntropyFork
 from polydraft.completion.drafters.first_fork import FirstTokenFork
-from polydraft.completion.drafters.greedy import Greedy
+from polydraft.completion.drafters.greedy import MOST_GUESSES, Greedy
 from polydraft.completion.drafters.gumbel import GumbelTopK
 from polydraft.completion.drafters.lazy_fork import LazyFork
 from polydraft.completion.drafters.led_beam import LedBeam
@@ -24,7 +24,7 @@ __all__ = ["DRAFTERS", "Drafter", "Task"]
 _ALL: tuple[Drafter, ...] = (
     Auto(),
     Greedy(),
-    Greedy("greedy-ahead", ahead=True),
+    Greedy("greedy-ahead", MOST_GUESSES),
     Sampling("nucleus", nucleus, 0.9),
     Sampling("min-p", min_p, 0.1),
     Beam(),

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import torch
 
-from polydraft.completion.drafters.greedy import Greedy
+from polydraft.completion.drafters.greedy import MOST_GUESSES, Greedy
 from polydraft.completion.drafters.led_beam import LedBeam
 from polydraft.completion.drafters.plain import PlainSuperposed
 from polydraft.completion.drafters.task import Drafter, Task
@@ -44,7 +44,7 @@ class Auto:
     def plan(self, k: int, waiting: int = 0) -> Plan:
         """The method for k drafts while `waiting` other requests wait for the device."""
         if k == 1:
-            return Plan(Greedy("greedy-ahead", ahead=True), "one draft")
+            return Plan(Greedy("greedy-ahead", MOST_GUESSES), "one draft")
         led = LedBeam(patience=1.0) if k >= MANY else LedBeam()
         if self.costs is None:
             return Plan(led, "passes were not measured")

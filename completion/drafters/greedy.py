@@ -1,6 +1,6 @@
 """One draft: the most probable token at each step.
 
-`ahead`: it runs through guesses that are checked in the same pass, which changes nothing but time.
+`guesses`: at most so many are checked in the same pass, which changes nothing but time.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from polydraft.completion.drafters.task import Task
 from polydraft.completion.rows import Row
 from polydraft.completion.tree import DraftTree
 
-GUESSES = 7  # tokens fed beside the pending one at most; what they cost says how many
+MOST_GUESSES = 7  # what passes cost says how many of them (`guessers/ahead.py`)
 
 
 @dataclass(frozen=True, slots=True)
 class Greedy:
     name: str = "greedy"
-    ahead: bool = False
+    guesses: int = 0
 
     def draft(self, tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:
-        row = greedy_row(tree, logits, task, GUESSES if self.ahead else 0)
+        row = greedy_row(tree, logits, task, self.guesses)
         return distinct([row], task.key)

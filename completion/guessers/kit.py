@@ -9,7 +9,7 @@ from polydraft.completion.guessers import layer_skip, lookup, recycling
 from polydraft.completion.guessers.ahead import Ahead
 from polydraft.completion.guessers.guesser import Acceptance, Guesser
 from polydraft.completion.guessers.layer_choice import spread
-from polydraft.completion.guessers.layer_skip import LayerSkip, sublayers_of
+from polydraft.completion.guessers.layer_skip import LayerSkip, step_share, sublayers_of
 from polydraft.completion.guessers.lookup import Lookup
 from polydraft.completion.guessers.nothing import Nothing
 from polydraft.completion.guessers.recycling import Recycling, Successors
@@ -48,6 +48,10 @@ class Guessers:
 
     @cached_property
     def layer_skip(self) -> LayerSkip:
-        """Guesses nothing if the model can leave no layers out."""
-        step_ms = self._costs.of(1) if self._costs else 1.0
-        return LayerSkip(spread(sublayers_of(self._model)), step_ms)
+        """Made on first use, when its step is timed; it may be that no layer can be left out."""
+        return self.skipping(spread(sublayers_of(self._model)))
+
+    def skipping(self, skip: frozenset[int]) -> LayerSkip:
+        """Another choice of layers to leave out."""
+        whole_ms = self._costs.of(1) if self._costs else 1.0
+        return LayerSkip(skip, whole_ms * step_share(self._model, skip))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -59,7 +58,7 @@ class Lookup:
             start, matched = last_match(ids, text)
         if not matched:
             return
-        for i, token in enumerate(islice(text, start, None)):
+        for i, token in enumerate(text[start:]):
             yield Proposal(int(token), (where, min(matched + i, LONGEST_MATCH)))
 
     def learn(self, fed: Sequence[int], said: Sequence[Choice]) -> None:
@@ -80,7 +79,8 @@ def last_match(ids: Ids, text: Ids) -> tuple[int, int]:
     """
     if not len(ids) or len(text) < 2:
         return 0, 0
-    ends = np.flatnonzero(text[:-1] == ids[-1])  # of matches of the last token alone
+    # Of matches of the last token alone; a number of another type would have the text converted.
+    ends = np.flatnonzero(text[:-1] == text.dtype.type(ids[-1]))
     if not len(ends):
         return 0, 0
     matched = 1

@@ -253,7 +253,7 @@ class TestLayerSkip:
         cache = model.new_cache()
         model.forward(cache, Feed(None, torch.tensor([3, 4]), torch.arange(2), None))
         tree, row = DraftTree(model, cache, Meter()), Row("greedy", [5])
-        proposals = LayerSkip(frozenset({1})).propose(tree, row)
+        proposals = LayerSkip(frozenset({1}), 1.0).propose(tree, row)
         assert 0 < next(proposals).confidence <= 1
         next(proposals)
         assert tree.next_slot == 4
@@ -265,7 +265,7 @@ class TestLayerSkip:
         cache = model.new_cache()
         model.forward(cache, Feed(None, torch.tensor([3, 4]), torch.arange(2), None))
         tree, row = DraftTree(model, cache, Meter()), Row("greedy", [5])
-        (proposal, *_) = (next(LayerSkip(frozenset({3, 5})).propose(tree, row)),)
+        (proposal, *_) = (next(LayerSkip(frozenset({3, 5}), 1.0).propose(tree, row)),)
         other = model.new_cache()
         model.forward(other, Feed(None, torch.tensor([3, 4]), torch.arange(2), None))
         feed = Feed(None, torch.tensor([5]), torch.tensor([2]), None, skip=frozenset({3, 5}))
@@ -276,7 +276,7 @@ class TestLayerSkip:
     def test_a_cancel_ends_it_before_the_next_step(self) -> None:
         model, cancel = SkippingToy(), CancelToken()
         tree = DraftTree(model, model.new_cache(), Meter(cancel))
-        proposals = LayerSkip(frozenset({1})).propose(tree, Row("greedy", [5]))
+        proposals = LayerSkip(frozenset({1}), 1.0).propose(tree, Row("greedy", [5]))
         next(proposals)
         cancel.cancel()
         with pytest.raises(Cancelled):

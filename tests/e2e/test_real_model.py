@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,10 @@ from transformers import AutoModelForCausalLM
 
 from polydraft.completion.completer import EngineCompleter
 from polydraft.completion.drafters import DRAFTERS, Drafter
+from polydraft.completion.drafters.auto import Auto
 from polydraft.completion.engine import Engine
+from polydraft.completion.guessers import GUESSERS
+from polydraft.completion.ngram_index import NGramIndex
 from polydraft.completion.prompt import build_prompt
 from polydraft.completion.protocols import Feed
 from polydraft.completion.types import Budget, Request
@@ -114,3 +118,29 @@ def test_in_f32_the_scores_are_those_of_transformers_own_forward_pass(
             logits = plain(input_ids=ids, use_cache=False).logits[0, :, :vocabulary]
             expected = scores(logits, prompt, draft.token_ids)
             assert draft.token_logprobs == pytest.approx(expected, abs=1e-3)
+
+
+def test_no_guesser_changes_the_greedy_draft(weights: Path, points: list[Point]) -> None:
+    loaded = load_model(load_registry().get(DEFAULT_SMALL), weights, device="cpu")
+    one = completer(loaded, Auto(loaded.passes))
+    workspace = NGramIndex()
+    for point in points:
+        workspace.put(str(point.path), one.encode(point.path.read_text(encoding="utf-8")))
+    for point in points:
+        drafts = {
+            name: one.complete(
+                replace(request_at(point), k=1, guesser=name), workspace=workspace
+            ).drafts[0]
+            for name in GUESSERS
+        }
+        expected = drafts.pop("none")
+        for draft in drafts.values():
+            for i, (token, right) in enumerate(
+                zip(draft.token_ids, expected.token_ids, strict=False)
+            ):
+                if token != right:  # rounding in attention may tip a tie, and nothing else
+                    gap = draft.token_logprobs[i] - expected.token_logprobs[i]
+                    assert abs(gap) < 0.1
+                    break
+            else:
+                assert draft.token_ids == expected.token_ids

@@ -210,7 +210,7 @@ def test_a_draft_of_the_shortened_model_leaves_no_trace(models):
     cache = native.new_cache()
     feed(native, cache, IDS[:20])
     tree = DraftTree(native, cache, Meter())
-    guesser = LayerSkip(frozenset({1, 4}))
+    guesser = LayerSkip(frozenset({1, 4}), 1.0)
     with closing(guesser.propose(tree, Row("greedy", [IDS[20]]))) as proposals:
         assert len(list(islice(proposals, 5))) == 5
     assert cache.length == 20

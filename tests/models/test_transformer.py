@@ -201,7 +201,9 @@ def test_after_a_shortened_draft_the_cache_serves_as_if_there_had_been_none(mode
     cache, _ = prefill(ours, IDS[:20])
     if ours.sublayers:
         tree = DraftTree(ours, cache, Meter())
-        guesser = LayerSkip(frozenset({0, 3}))  # the first layer's keys are among those missing
+        guesser = LayerSkip(
+            frozenset({0, 3}), 1.0
+        )  # the first layer's keys are among those missing
         with closing(guesser.propose(tree, Row("greedy", [IDS[20]]))) as proposals:
             assert len(list(islice(proposals, 5))) == 5
     _, logits = prefill(ours, IDS[20:], cache)
