@@ -87,7 +87,7 @@ async def test_two_folders_have_a_pair_and_one_model_of_their_own_and_updates_ke
         assert editor.status_of(alone)["large"] is None
         assert editor.status_of(paired)["large"] == DEFAULT_LARGE
 
-        kept = []
+        kept, by_itself = [], []
         for number, text in enumerate(PLACES):
             uri = (paired / f"{number}.py").as_uri()
             position = text.count("\n"), len(text) - text.rfind("\n") - 1
@@ -100,13 +100,14 @@ async def test_two_folders_have_a_pair_and_one_model_of_their_own_and_updates_ke
             uri = (alone / f"{number}.py").as_uri()
             editor.open(text, uri=uri)
             single = await editor.drafts(*position, uri=uri)
-            assert single["drafts"] and single["stats"]["forwardPasses"] > 0
+            by_itself += single["drafts"]  # it may have nothing to say at a place
             assert (single["stats"]["policy"], single["stats"]["largePasses"]) == ("", 0)
             assert all(draft["parts"] == [] for draft in single["drafts"])
             if number == 0:  # later prompts hold text of the folder's other files
                 # The pair answers at once with what the small model alone would have.
                 assert answer["drafts"][0]["text"] == single["drafts"][0]["text"]
 
+        assert by_itself
         changed = [each for each in kept if each[3] is not None]
         assert changed, "the large model changed nothing anywhere"
         assert {message["uri"] for message in editor.updates} == {uri for uri, *_ in changed}

@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM
 from polydraft.completion.drafters import Task
 from polydraft.completion.engine import Engine
 from polydraft.completion.escalation import Costs
-from polydraft.completion.lookahead import Lookahead
+from polydraft.completion.guessers.ahead import Ahead
+from polydraft.completion.guessers.lookup import Lookup
 from polydraft.completion.meter import Meter
 from polydraft.completion.ngram import NGrams
 from polydraft.completion.pair import PairEngine
@@ -82,7 +83,7 @@ def fresh(model: Model, ids: list[int]) -> Cache:
 def task(k: int, prompt: list[int]) -> Task:
     key = lambda ids, finish: str(tuple(ids)) if ids else None  # noqa: E731
     ends = Ends(frozenset({0}), 10)
-    return Task(k, ends, key, lambda row: None, NGrams(), lookahead=Lookahead(prompt))
+    return Task(k, ends, key, lambda row: None, NGrams(), ahead=Ahead(Lookup(prompt)))
 
 
 @pytest.mark.parametrize("policy", POLICIES)

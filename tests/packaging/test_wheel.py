@@ -23,6 +23,7 @@ PUBLIC_NAMES = {
     "polydraft.lsp_server": [],
     "polydraft.completion": [],
     "polydraft.completion.drafters": ["DRAFTERS", "Drafter", "Task"],
+    "polydraft.completion.guessers": ["Ahead", "GUESSERS", "Guess", "Guesser", "Guessers"],
     "polydraft.completion.switching": [
         "Large",
         "POLICIES",
