@@ -5,8 +5,9 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-guessers bench-infilling bench-llama \
-        bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing clean
+.PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-guessers \
+        bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-memory \
+        clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -56,6 +57,12 @@ bench-guessers: $(STAMP) ## a greedy draft with each guesser (--model NAME; --la
 bench-infilling: $(STAMP) ## missing lines against the functions' tests (--data FILE): pass@1, pass@k
 	@$(BIN)/python -m benchmarks.infilling $(ARGS)
 
+bench-pair: $(STAMP) ## the switching policies of the model pair (--data FILE): quality, time, counted work
+	@$(BIN)/python -m benchmarks.pair $(ARGS)
+
+bench-switching: $(STAMP) ## quality against cost over the thresholds, with random switching (--data FILE)
+	@$(BIN)/python -m benchmarks.switching_curve $(ARGS)
+
 bench-llama: $(STAMP) ## steps and drafts against llama.cpp (--llama-python PATH)
 	@$(BIN)/python -m benchmarks.llama $(ARGS)
 
@@ -76,6 +83,9 @@ bench-context: $(STAMP) ## what text of other files buys where it is needed, and
 
 bench-typing: $(STAMP) ## real lines typed at human rhythm: latency, model calls, right drafts
 	@$(BIN)/python -m benchmarks.typing_replay $(ARGS)
+
+bench-memory: $(STAMP) ## what models take in memory, against what is said before
+	@$(BIN)/python -m benchmarks.memory $(ARGS)
 
 clean:
 	rm -rf .build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

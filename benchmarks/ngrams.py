@@ -119,7 +119,7 @@ def rightness(packages: Sequence[str], files: int, loaded: LoadedModel) -> list[
 
 def main() -> None:
     quick = arguments(__doc__ or "").quick
-    loaded = ModelProvider().load_model(ModelSettings(), lambda message, fraction: None)
+    loaded = ModelProvider().load(ModelSettings(), lambda message, fraction: None).loaded
     rows = memory(MEMORY[:2] if quick else MEMORY, loaded)
     rows += rightness(WORKSPACES[:2] if quick else WORKSPACES, 2 if quick else 8, loaded)
     report("ngrams", rows, quick)

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.ends import EndRule, TextEnds
-from polydraft.completion.engine import Engine
+from polydraft.completion.engine import Drafting
 from polydraft.completion.healing import Healed, Vocabulary, hold_back
 from polydraft.completion.meter import Meter
 from polydraft.completion.ngram import NGrams
@@ -30,6 +30,8 @@ from polydraft.completion.types import (
     OnDraft,
     OnDrafts,
     OnText,
+    Origin,
+    Part,
     Request,
     Stats,
 )
@@ -39,13 +41,23 @@ SINGLE_LINE_TOKENS = 32  # a line longer than this is rarely worth waiting for
 
 
 class EngineCompleter:
-    """Implements `protocols.Completer`. Not thread-safe: it belongs to one worker thread."""
+    """Implements `protocols.Completer`. Not thread-safe: it belongs to one worker thread.
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, prompt_format: PromptFormat) -> None:
+    `policy` names how the engine's two models share the work, if it has two.
+    """
+
+    def __init__(
+        self,
+        engine: Drafting,
+        tokenizer: Tokenizer,
+        prompt_format: PromptFormat,
+        policy: str = "",
+    ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
         self._format = prompt_format
         self._vocabulary = Vocabulary(tokenizer)
+        self._policy = policy
 
     @cached_property
     def tokenizer_id(self) -> str:
@@ -100,8 +112,15 @@ class EngineCompleter:
                 on_draft(draft)
 
         ngrams = NGrams(prompt.ids, prompt=prompt.ids, workspace=workspace)
-        ahead = self._engine.guessers.ahead(request.guesser, prompt.ids, workspace)
-        task = Task(request.k, ends, visible.key, announce, ngrams, first_tokens, ahead)
+
+        def tell(rows: Sequence[Row]) -> None:
+            if on_drafts is not None:
+                on_drafts(tuple(d for row in rows if (d := visible.draft(row)) is not None))
+
+        ahead = self._engine.ahead(request.guesser, prompt.ids, workspace)
+        task = Task(
+            request.k, ends, visible.key, announce, ngrams, first_tokens, ahead, on_rows=tell
+        )
         outcome = self._engine.draft(prompt.ids, task, meter, plan.drafter)
         drafts = [draft for row in outcome.rows if (draft := visible.draft(row)) is not None]
         total = time.perf_counter() - started
@@ -115,6 +134,11 @@ class EngineCompleter:
                 total_s=total,
                 method=method,
                 method_reason=plan.why,
+                policy=self._policy,
+                escalated=outcome.escalated,
+                large_passes=0 if outcome.large is None else len(outcome.large.passes),
+                large_tokens=sum(row.origins.count(Origin.LARGE) for row in outcome.rows),
+                notice=outcome.notice,
             ),
         )
 
@@ -126,7 +150,7 @@ class EngineCompleter:
 
     def _prompt(self, request: Request) -> tuple[Request, Prompt]:
         """The request with a budget that the model's context holds, and its prompt."""
-        budget, limit = request.budget, self._engine.model.max_positions
+        budget, limit = request.budget, self._engine.max_positions
         # Rows of a draft tree lie in the same cache, so several drafts' tokens must fit as well.
         new_tokens = min(budget.new_tokens, max(1, limit // (4 * (request.k + 2))))
         room = limit - new_tokens * 2 * (request.k + 2)
@@ -163,7 +187,22 @@ class _Visible:
             token_ids=tuple(row.ids),
             token_logprobs=tuple(row.logprobs),
             method=self.method,
+            parts=self._parts(row, len(finished.text)),
+            switches=tuple(row.switches),
+            checked=row.checked,
         )
+
+    def _parts(self, row: Row, length: int) -> tuple[Part, ...]:
+        """Who wrote what of a pair's row, with the ends in its visible text of `length`."""
+        parts: list[Part] = []
+        for end, origin in enumerate(row.origins, 1):
+            if end < len(row.origins) and row.origins[end] is origin:
+                continue
+            before = sum(part.tokens for part in parts)
+            shown = len(self.tokenizer.decode(row.ids[:end]).rstrip("\ufffd"))
+            last = end == len(row.origins)
+            parts.append(Part(origin, end - before, length if last else min(shown, length)))
+        return tuple(parts)
 
     def so_far(self, ids: Sequence[int]) -> str:
         """An unfinished row's text, without half a character at its end."""

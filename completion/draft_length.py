@@ -30,6 +30,11 @@ def expected_tokens(acceptance: float, guesses: int) -> float:
     return (1 - acceptance ** (guesses + 1)) / (1 - acceptance)
 
 
+def rate(guesses: int, step_ms: float, check_ms: CheckMs, acceptance: float) -> float:
+    """Expected tokens a millisecond with so many guesses before a check."""
+    return expected_tokens(acceptance, guesses) / (guesses * step_ms + check_ms(guesses + 1))
+
+
 def draft_length(step_ms: float, check_ms: CheckMs, acceptance: float, most: int) -> int:
     """The number of guesses, at most `most`, that gives the most tokens a millisecond."""
     return worthwhile([acceptance] * most, check_ms, step_ms)

@@ -17,6 +17,10 @@ class Meter:
         self._cancel = cancel or CancelToken()
         self._deadline = deadline or Deadline()
 
+    def beside(self) -> Meter:
+        """A meter of the same request for work on another thread, with a count of its own."""
+        return Meter(self._cancel, self._deadline)
+
     def poll(self) -> None:
         """Raise `Cancelled` or `OutOfTime` if it is time to stop."""
         if self._cancel.cancelled:

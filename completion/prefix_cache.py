@@ -34,12 +34,35 @@ class PrefixCache:
         Whatever was computed before a cancel or a deadline stays for the next request.
         """
         assert ids
+        held, common = self._hold(ids)
+        logits = self._compute(held, ids, meter)
+        assert logits is not None
+        return held, logits, len(ids) - common
+
+    def prefill_but_tail(self, ids: Sequence[int], meter: Meter, most: int) -> tuple[Held, int]:
+        """Bring `ids` into a cache but for 1 to `most` last ones -> (cache, tokens recomputed).
+
+        The cache holds `cache.length` of them: the others are the caller's, to be fed along with
+        what comes behind them.
+        """
+        assert ids and most >= 1
+        held, common = self._hold(ids)
+        if len(ids) - common > most:
+            self._compute(held, ids[:-1], meter)
+        return held, len(ids) - common
+
+    def _hold(self, ids: Sequence[int]) -> tuple[Held, int]:
+        """The cache to use, cropped to what it has in common with `ids`, and how much that is."""
         held, common = self._best(ids)
         common = min(common, len(ids) - 1)  # the last token's logits are needed anew
         held.cache.crop(common)
         held.ids = list(ids[:common])
+        return held, common
+
+    def _compute(self, held: Held, ids: Sequence[int], meter: Meter) -> torch.Tensor | None:
+        """The rest of `ids`, in chunks -> logits [V] behind the last one."""
         logits = None
-        for start in range(common, len(ids), self._model.prefill_chunk):
+        for start in range(len(held.ids), len(ids), self._model.prefill_chunk):
             meter.count_pass()
             chunk = torch.tensor(ids[start : start + self._model.prefill_chunk])
             logits = self._model.forward(
@@ -53,8 +76,7 @@ class PrefixCache:
                 ),
             )
             held.ids.extend(chunk.tolist())
-        assert logits is not None
-        return held, logits[-1], len(ids) - common
+        return None if logits is None else logits[-1]
 
     def _best(self, ids: Sequence[int]) -> tuple[Held, int]:
         """The cache to use, a new one for a quite different prompt, and how many slots serve."""

@@ -15,7 +15,7 @@ from itertools import islice
 import torch
 
 from polydraft.completion.tree import DraftTree
-from polydraft.completion.types import Finish
+from polydraft.completion.types import Finish, Origin, SwitchEvent
 
 ALTERNATIVES = 6  # kept a depth; forks come from them
 _BLOCK = 128  # of a vocabulary
@@ -98,6 +98,9 @@ class Row:
     finish: Finish | None = None
     stop_token: int | None = None  # the token that ended it, which is not among the ids
     exact: bool = True  # whether the log-probabilities are the exact model's
+    origins: list[Origin] = field(default_factory=list)  # of a pair's row, one a token
+    switches: list[SwitchEvent] = field(default_factory=list)
+    checked: bool = False  # by the large model of a pair
 
     @property
     def mean_logprob(self) -> float:

@@ -16,11 +16,12 @@ from polydraft.completion.protocols import Cache, Feed, Model
 
 
 class DraftTree:
-    """Feeds tokens, or mixtures of them, at the leaves; `root` is the prompt's length in slots."""
+    """Feeds tokens, or mixtures of them, at the leaves; `root` is where they begin, in slots."""
 
     def __init__(self, model: Model, cache: Cache, meter: Meter) -> None:
         self.model = model
         self.root = cache.length
+        self.sizes: list[int] = []  # new positions of each pass
         self._cache = cache
         self._meter = meter
 
@@ -38,13 +39,14 @@ class DraftTree:
         self,
         inputs: torch.Tensor,
         paths: Sequence[Sequence[int]],
+        logits_from: int = 0,
         skip: frozenset[int] = frozenset(),
     ) -> torch.Tensor:
         """One forward pass over M new positions; position i gets slot `next_slot + i`.
 
         inputs: [M] token ids, or [M, D] embeddings. paths: M paths; a path may name slots of
-        earlier positions of this same call. Returns logits [M, V]. A pass that skips sublayers
-        (`Feed`) is not exact and not counted, and its slots have to be dropped.
+        earlier positions of this same call. Returns logits [M - logits_from, V]. A pass that skips
+        sublayers (`Feed`) is not exact and not counted, and its slots have to be dropped.
         """
         new, held = inputs.shape[0], self.next_slot
         assert len(paths) == new
@@ -52,6 +54,7 @@ class DraftTree:
             self._meter.poll()
         else:
             self._meter.count_pass()
+            self.sizes.append(new)
         visible = torch.zeros(new, held + new, dtype=torch.bool)
         visible[:, : self.root] = True
         for i, path in enumerate(paths):
@@ -66,6 +69,7 @@ class DraftTree:
                 ids=None if mixed else inputs,
                 positions=positions,
                 visible=visible,
+                logits_from=logits_from,
                 skip=skip,
             ),
         )

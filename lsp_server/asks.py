@@ -15,16 +15,7 @@ class Trigger(Enum):
     INVOKED = "invoked"  # the user asked for it: always tries
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A place to complete: `offset` into the document; `k` None means as the settings say."""
-
-    document: Document
-    offset: int
-    trigger: Trigger = Trigger.INVOKED
-    k: int | None = None
-    on_draft: Callable[[str, Draft], None] | None = None  # (id, draft), on the loop's thread
-    request_id: int | str | None = None  # the client's
+NamedDraft = tuple[str, Draft]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +25,26 @@ class Answer:
     `from_cache`: no call of the model was begun for it.
     """
 
-    drafts: tuple[tuple[str, Draft], ...] = ()
+    drafts: tuple[NamedDraft, ...] = ()
     stats: Stats = Stats()
     from_cache: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A place to complete: `offset` into the document; `k` None means as the settings say.
+
+    To a client that wants drafts streamed `on_draft` tells the first draft before the answer, and
+    `on_update` a better answer after it; both are called on the event loop's thread.
+    """
+
+    document: Document
+    offset: int
+    trigger: Trigger = Trigger.INVOKED
+    k: int | None = None
+    on_draft: Callable[[NamedDraft], None] | None = None
+    on_update: Callable[[Answer], None] | None = None
+    request_id: int | str | None = None  # the client's
 
 
 def answered(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polydraft.lsp_server.cli_calibrate import calibrate
 from polydraft.lsp_server.cli_models import models
-from polydraft.lsp_server.cli_shared import Json, console_for, quiet
+from polydraft.lsp_server.cli_shared import Json, console_for, load_models, quiet
 from polydraft.lsp_server.failures import USAGE, UsageError, error_json, failures
 
 if TYPE_CHECKING:
@@ -86,6 +88,23 @@ def complete(
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps.")
     ] = None,
+    large: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A larger model of the same family, which checks and corrects the drafts.",
+            show_default="none",
+        ),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="When the large model steps in: bild, spec, cascade, ead, small or large"
+            " (docs/pair.md).",
+            show_default="bild",
+        ),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -117,7 +136,8 @@ def complete(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="How tokens are guessed ahead: auto, or one of docs/drafters.md.",
+            help="What a draft runs ahead through: auto, none, or a way to guess of"
+            " docs/drafters.md.",
             show_default="auto",
         ),
     ] = None,
@@ -156,7 +176,9 @@ def complete(
             dumps,
         )
 
-        options = Options(model, device, weights, k, max_tokens, multiline, drafter, guesser)
+        options = Options(
+            model, device, weights, k, max_tokens, multiline, drafter, large, policy, guesser
+        )
         cursor, workspace = _cursor(place, demo, language, options)
         for problem in workspace.problems:
             print(f"polydraft: {problem}", file=sys.stderr)
@@ -202,15 +224,19 @@ def _cursor(
 
 
 def _load(loader: Loader | None, workspace: Workspace) -> ModelInUse:
-    from polydraft.lsp_server.loading import LoadingDisplay, quiet_libraries
     from polydraft.lsp_server.one_shot import RegistryLoader
-    from polydraft.models.registry import load_registry
 
-    quiet_libraries()
-    wanted = workspace.settings.model_settings
-    spec = load_registry().resolve(wanted.name)  # an unknown name is told before anything is loaded
-    with LoadingDisplay(console_for(stderr=True), spec.name, spec.note) as display:
-        return (loader or RegistryLoader()).load(wanted, display.report)
+    loader = loader or RegistryLoader()
+    loaded = load_models(loader, workspace.settings)
+    if len(loaded) == 1:
+        return loaded[0]
+    completer = loader.pair(loaded[0], loaded[1], workspace.settings.models.switching)
+    return replace(
+        loaded[0],
+        completer=completer,
+        load_s=sum(each.load_s for each in loaded),
+        large=loaded[1],
+    )
 
 
 def _complete_in_terminal(cursor: Cursor, model: ModelInUse, request: Any, stream: bool) -> None:
@@ -298,6 +324,12 @@ def serve(
             model=model,
         )
         raise typer.Exit(code)
+
+
+app.command(
+    "calibrate",
+    short_help="Choose a pair's thresholds by your own files.  [cyan]polydraft calibrate[/]",
+)(calibrate)
 
 
 @app.command(short_help="What runs here, and what to do about problems.  [cyan]polydraft doctor[/]")

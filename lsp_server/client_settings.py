@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from lsprotocol import types
 
@@ -16,20 +18,51 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SECTION = "polydraft"
-IGNORE_FILES = (".gitignore", ".polydraftignore")
+_IGNORE_FILES = (".gitignore", ".polydraftignore")
 _TIMEOUT = 5.0  # seconds until polydraft goes on without the editor's settings
 
 
 async def pull_settings(ls: PolydraftServer) -> None:
-    """Ask the editor for the settings and apply what it says."""
-    params = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
+    """Ask the editor for the settings, for each folder if it knows folders, and apply them."""
+    folders = ls.folders() if ls.can("workspace.workspace_folders") else []
+    items = [types.ConfigurationItem(folder.uri, SECTION) for folder in folders]
+    params = types.ConfigurationParams(items or [types.ConfigurationItem(section=SECTION)])
     try:
         async with asyncio.timeout(_TIMEOUT):
             sections = await ls.workspace_configuration_async(params)
     except Exception as error:
         logger.warning("the editor did not give its settings: %r", error)
         return
-    ls.session.configure(sections[0] if sections else None)
+    if not folders:
+        ls.session.configure(sections[0] if sections else None)
+    for folder, section in zip(folders, sections, strict=False):
+        ls.session.configure(section, folder.path)
+
+
+async def changed_configuration(
+    ls: PolydraftServer, params: types.DidChangeConfigurationParams
+) -> None:
+    if ls.can("workspace.configuration"):
+        await pull_settings(ls)
+    elif isinstance(params.settings, Mapping):
+        ls.session.configure(params.settings.get(SECTION))
+
+
+async def changed_files(ls: PolydraftServer, params: types.DidChangeWatchedFilesParams) -> None:
+    names = {unquote(change.uri).rsplit("/", 1)[-1] for change in params.changes}
+    if FILE_NAME in names:
+        ls.session.reread_settings()
+    if not names.isdisjoint(_IGNORE_FILES):
+        ls.session.forget_drafts()
+
+
+async def changed_folders(ls: PolydraftServer, _: types.DidChangeWorkspaceFoldersParams) -> None:
+    """New folders begin to load their models when their settings are known."""
+    ls.knows_folders = True
+    ls.session.set_folders(ls.folders())
+    if ls.can("workspace.configuration"):
+        await pull_settings(ls)
+    ls.session.start()
 
 
 async def register_watchers(ls: PolydraftServer) -> None:
@@ -45,7 +78,7 @@ async def register_watchers(ls: PolydraftServer) -> None:
         )
     watches_files = ls.can("workspace.did_change_watched_files.dynamic_registration")
     if watches_files:
-        names = ("/".join(("**", name)) for name in (FILE_NAME, *IGNORE_FILES))
+        names = ("/".join(("**", name)) for name in (FILE_NAME, *_IGNORE_FILES))
         wanted.append(
             types.Registration(
                 "polydraft-files",
@@ -62,4 +95,4 @@ async def register_watchers(ls: PolydraftServer) -> None:
     except Exception as error:
         logger.warning("the editor declined to watch files: %r", error)
         return
-    ls.session.settings.watched = watches_files
+    ls.session.workspaces.watched = watches_files

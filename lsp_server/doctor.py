@@ -3,65 +3,28 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import shutil
 import tempfile
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from polydraft.lsp_server.models_command import (
-    DAMAGED,
-    NOT_FETCHED,
-    ModelState,
-    has_fim,
-    size,
-    state_of,
-)
+from polydraft.lsp_server.calibration_store import CalibrationStore, unused_because
+from polydraft.lsp_server.diagnosis import Diagnosis
+from polydraft.lsp_server.doctor_models import examine_models
+from polydraft.lsp_server.models_command import NOT_FETCHED
 from polydraft.lsp_server.one_shot import Options, RegistryLoader, open_workspace, root_of
 from polydraft.lsp_server.report import Json
 from polydraft.lsp_server.settings import FILE_NAME, Settings
 from polydraft.models.cache_dir import cache_root
 from polydraft.models.errors import ModelError
-from polydraft.models.registry import (
-    DEFAULT_LARGE,
-    DEFAULT_SMALL,
-    Registry,
-    load_registry,
-    user_registry_path,
-)
-from polydraft.models.spec import ModelSpec
+from polydraft.models.memory import memory
+from polydraft.models.registry import Registry, load_registry, user_registry_path
 
 _INSTRUCTIONS = (
     *("avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni"),
     *("amx_tile", "amx_int8", "amx_bf16", "asimd", "asimddp", "i8mm", "bf16", "sve"),
 )
-_WORKING_MEMORY = 1.3  # of the weights in bfloat16, while they are read and packed
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong, what to do about it, and whether completion is impossible because of it."""
-
-    what: str
-    do: str
-    fatal: bool = False
-
-
-@dataclass(slots=True)
-class Diagnosis:
-    """Facts by section, as JSON values, and the problems."""
-
-    facts: dict[str, Json] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def usable(self) -> bool:
-        return not any(problem.fatal for problem in self.problems)
-
-    def add(self, what: str, do: str, *, fatal: bool = False) -> None:
-        self.problems.append(Problem(what, do, fatal))
 
 
 def examine(directory: Path) -> Diagnosis:
@@ -77,7 +40,7 @@ def examine(directory: Path) -> Diagnosis:
     _cache(found)
     _torch(found, settings)
     if registry is not None:
-        _models(found, registry, settings)
+        examine_models(found, registry, settings)
     _sources(found)
     return found
 
@@ -91,10 +54,24 @@ def _settings(found: Diagnosis, directory: Path) -> Settings:
         "file": str(file) if file is not None and file.is_file() else None,
         "model": workspace.settings.model,
         "device": workspace.settings.device,
+        "large": workspace.settings.large,
+        **_calibration(root, workspace.settings),
     }
     for problem in workspace.problems:
         found.add(problem, f"Correct {file}.")
     return workspace.settings
+
+
+def _calibration(root: Path | None, settings: Settings) -> Json:
+    """What `polydraft calibrate` has kept of the workspace, and whether it holds."""
+    store = None if root is None else CalibrationStore(root)
+    kept = None if store is None else store.read()
+    if store is None or kept is None:
+        return {"calibration": None, "calibration_used": False}
+    return {
+        "calibration": str(store.file),
+        "calibration_used": not unused_because(kept, settings),
+    }
 
 
 def _registry(found: Diagnosis) -> Registry | None:
@@ -114,20 +91,6 @@ def _system(found: Diagnosis) -> None:
         "memory_bytes": total,
         "memory_free_bytes": free,
     }
-
-
-def memory(meminfo: Path = Path("/proc/meminfo")) -> tuple[int | None, int | None]:
-    """Bytes of memory in all and free for use, None where the system does not tell."""
-    try:
-        lines = meminfo.read_text(encoding="ascii").splitlines()
-        values = {key: rest.split() for key, _, rest in (line.partition(":") for line in lines)}
-        return 1024 * int(values["MemTotal"][0]), 1024 * int(values["MemAvailable"][0])
-    except (OSError, ValueError, KeyError, IndexError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None
-    except (AttributeError, OSError, ValueError):
-        return None, None
 
 
 def instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> list[str]:
@@ -247,58 +210,6 @@ def _kernels(found: Diagnosis) -> Json:
         )
         return {"chosen": None, "formats": kernels}
     return {"chosen": fastest(costs), "formats": kernels}
-
-
-def _models(found: Diagnosis, registry: Registry, settings: Settings) -> None:
-    models: Json = {}
-    for name in dict.fromkeys((settings.model, DEFAULT_SMALL, DEFAULT_LARGE)):
-        wanted = name == settings.model
-        try:
-            spec = registry.resolve(name)
-            state = state_of(spec)
-        except ModelError as error:
-            found.add(str(error), f"Name another model in {FILE_NAME}.", fatal=wanted)
-            continue
-        models[name] = {"state": state.state, "bytes_on_disk": state.size, "used": wanted}
-        _judge(found, spec, state, wanted=wanted)
-    found.facts["models"] = models
-
-
-def _judge(found: Diagnosis, spec: ModelSpec, state: ModelState, *, wanted: bool) -> None:
-    if state.state == DAMAGED:
-        # The text ends with what to do.
-        what, _, do = state.problem.rpartition(". ")
-        found.add(f"{what}.", do, fatal=wanted)
-    if not wanted:
-        return
-    needed = (spec.bytes or 0) + 2 * (spec.parameters or 0)
-    free: int = found.facts["cache"]["free_bytes"]
-    if state.state == NOT_FETCHED:
-        if free < needed:
-            found.add(
-                f"{spec.name} needs {size(needed)} of disk space; {size(free)} are free.",
-                "Free some space, or set POLYDRAFT_CACHE to a directory on another disk.",
-                fatal=True,
-            )
-        else:
-            found.add(
-                f"{spec.name} is not on this machine yet.",
-                f"Nothing to do: the first completion fetches it. Or at once: polydraft models pull"
-                f" {spec.name}",
-            )
-    if not has_fim(spec) and spec.family:
-        found.add(
-            f"{spec.name} does not see the text behind the cursor.",
-            f"Use a model with FIM, for example {DEFAULT_SMALL}.",
-        )
-    memory_free = found.facts["system"]["memory_free_bytes"]
-    working = int(2 * _WORKING_MEMORY * (spec.parameters or 0))
-    if found.facts["compute"]["device"] == "cpu" and memory_free and memory_free < working:
-        found.add(
-            f"{spec.name} needs about {size(working)} of memory while it is loaded;"
-            f" {size(memory_free)} are free.",
-            f"Close other programs, or use a smaller model ({DEFAULT_SMALL}).",
-        )
 
 
 def _sources(found: Diagnosis) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from polydraft.lsp_server.doctor import Diagnosis
+from polydraft.lsp_server.diagnosis import Diagnosis
 from polydraft.lsp_server.models_command import size
 from polydraft.lsp_server.report import DOCTOR, Json
 from polydraft.lsp_server.settings import FILE_NAME
@@ -68,6 +68,9 @@ def _rows(facts: Mapping[str, Json]) -> list[tuple[str, str]]:
     for name, model in facts.get("models", {}).items():
         disk = f", {size(model['bytes_on_disk'])}" if model["bytes_on_disk"] else ""
         rows.append(("model", f"{name}: {model['state']}{disk}{' (used)' * model['used']}"))
+    rows += [_memory_row(device, memory) for device, memory in facts.get("memory", {}).items()]
+    if pair := facts.get("pair"):
+        rows.append(("pair", _pair(pair)))
     sources, settings = facts["sources"], facts["settings"]
     offline = "not asked (HF_HUB_OFFLINE is set)" if sources["hub_offline"] else sources["hub"]
     rows.append(("hub", offline))
@@ -77,7 +80,33 @@ def _rows(facts: Mapping[str, Json]) -> list[tuple[str, str]]:
         else "the defaults (no workspace here)"
     )
     rows.append(("settings", where))
+    if settings["calibration"]:
+        used = "used" if settings["calibration_used"] else "not used: polydraft calibrate --show"
+        rows.append(("calibration", f"{settings['calibration']}, {used}"))
     return rows
+
+
+def _memory_row(device: str, memory: Json) -> tuple[str, str]:
+    """What the models in use need on a device; of each what it holds once it is loaded."""
+    models = [
+        f"{name} {size(model['weights_bytes'] + model['cache_bytes'])} ({model['weights']})"
+        for name, model in memory["models"].items()
+    ]
+    needed, free = memory["needed_bytes"], memory["available_bytes"]
+    most = "unknown" if needed is None else f"{size(needed)} at most"
+    of = "" if free is None else f", {size(free)} available"
+    return f"needed on {device}", f"{most}{of}: {', '.join(models) or 'sizes unknown'}"
+
+
+def _pair(pair: Json) -> str:
+    agree = {True: "tokenizers agree", False: "tokenizers DIFFER", None: "tokenizers not compared"}
+    steps = "steps not measured yet: load both once"
+    if pair["step_ratio"] is not None:
+        steps = (
+            f"a step takes {pair['step_ms_small']:.1f} and {pair['step_ms_large']:.1f} ms,"
+            f" {pair['step_ratio']:.1f} times as long"
+        )
+    return f"{pair['small']} with {pair['large']}: {agree[pair['same_tokenizer']]}; {steps}"
 
 
 def _pass_lines(name: str, passes: Mapping[str, Json]) -> Text:

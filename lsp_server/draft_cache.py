@@ -17,7 +17,7 @@ An entry may also say that the model has nothing for a place, which then need no
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from polydraft.completion.types import Draft
@@ -56,14 +56,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    prefix: str
-    suffix: str
+    place: Place
     k: int
     drafts: tuple[Draft, ...]
 
     @property
     def size(self) -> int:
-        return len(self.prefix) + len(self.suffix)
+        return len(self.place.prefix) + len(self.place.suffix)
 
 
 class DraftCache:
@@ -87,7 +86,7 @@ class DraftCache:
         No drafts mean that the model has none: see `knows`.
         """
         self._drop((path, prefix, suffix))
-        entry = _Entry(prefix, suffix, k, tuple(drafts))
+        entry = _Entry(Place(prefix, suffix), k, tuple(drafts))
         self._entries[path, prefix, suffix] = entry
         self._characters += entry.size
         while len(self._entries) > self._most_entries or (
@@ -101,17 +100,19 @@ class DraftCache:
         Those made nearest to it come first. Entries made for fewer than `k` drafts are passed
         over, since a model could give more.
         """
+        here = Place(prefix, suffix)
         usable = [
             (key, entry)
             for key, entry in self._entries.items()
-            if key[0] == path and entry.k >= k and prefix.startswith(entry.prefix)
+            if key[0] == path and entry.k >= k and prefix.startswith(entry.place.prefix)
         ]
-        usable.sort(key=lambda item: len(item[1].prefix), reverse=True)
+        usable.sort(key=lambda item: len(item[1].place.prefix), reverse=True)
         found: dict[tuple[str, int], Draft] = {}
         for key, entry in usable:
             before = len(found)
-            for draft in _matching(entry, prefix[len(entry.prefix) :], suffix):
-                found.setdefault((draft.text, draft.replace), draft)
+            for draft in entry.drafts:
+                if (left := still_holds(draft, entry.place, here)) is not None:
+                    found.setdefault((left.text, left.replace), left)
             if len(found) > before:
                 self._entries.move_to_end(key)
         return tuple(found.values())[:k]
@@ -135,16 +136,22 @@ class DraftCache:
             self._characters -= entry.size
 
 
-def _matching(entry: _Entry, typed: str, suffix: str) -> Iterator[Draft]:
-    """The entry's drafts as they stand after `typed`, where the text behind is now `suffix`."""
-    for draft in entry.drafts:
-        if not draft.text.startswith(typed):
-            continue
-        rest = draft.text[len(typed) :]
-        replaced = _replace_now(entry.suffix, suffix, draft.replace, typed, rest)
-        # A rest that equals what it replaces would change nothing.
-        if replaced is not None and rest and rest != suffix[:replaced]:
-            yield replace(draft, text=rest, replace=replaced)
+def still_holds(draft: Draft, made_at: Place, now: Place) -> Draft | None:
+    """The draft as it stands after some typing, cut to what is not typed yet; None if it is not
+    what was typed."""
+    if not now.prefix.startswith(made_at.prefix):
+        return None
+    typed = now.prefix[len(made_at.prefix) :]
+    if not draft.text.startswith(typed):
+        return None
+    rest = draft.text[len(typed) :]
+    replaced = _replace_now(made_at.suffix, now.suffix, draft.replace, typed, rest)
+    # A rest that equals what it replaces would change nothing.
+    if replaced is None or not rest or rest == now.suffix[:replaced]:
+        return None
+    parts = (replace(part, end=part.end - len(typed)) for part in draft.parts)
+    left = tuple(part for part in parts if part.end > 0)
+    return replace(draft, text=rest, replace=replaced, parts=left)
 
 
 def _replace_now(was: str, now: str, replaced: int, typed: str, rest: str) -> int | None:

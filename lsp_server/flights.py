@@ -9,15 +9,28 @@ hope is in vain.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from polydraft.completion.types import Completion
-from polydraft.lsp_server.draft_cache import Place
+from polydraft.completion.types import Completion, Deadline, Draft
+from polydraft.lsp_server.draft_cache import Place, still_holds
+from polydraft.lsp_server.event_loop import keep, promise
+from polydraft.lsp_server.model_pair import InUse
 
 
-def _promise() -> asyncio.Future[None]:
-    return asyncio.get_running_loop().create_future()
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The drafts of a call in the engine's order, None for one that does not fit the document.
+
+    So draft i of what a pair's small model found and draft i of what became of it stay together.
+    """
+
+    drafts: tuple[Draft | None, ...]
+
+    @property
+    def fitting(self) -> tuple[Draft, ...]:
+        return tuple(draft for draft in self.drafts if draft is not None)
 
 
 @dataclass(eq=False, slots=True)
@@ -25,46 +38,61 @@ class Flight:
     """One call for `k` drafts at a place; made and used on the event loop's thread.
 
     `ahead`: it was begun in idle time, for a place where the user may come to. `text` is how far
-    its likeliest draft has come; `news` is done with the next of it, with the first draft
-    (`has_first`), and at the end, when `landed` is done as well.
+    its likeliest draft has come and `known` are drafts that are finished. `early` are a pair's
+    drafts before the large model has looked, and `final` those after. `news` is done with the next
+    of all that, and at the end; `offered` with `early` or at the end; `landed` at the end.
     """
 
     uri: str
     place: Place
     k: int
+    in_use: InUse
     ahead: bool = False
+    tell_first: Callable[[Draft], None] | None = None
+    deadline: Deadline = Deadline()
     text: str = ""
-    has_first: bool = False
-    news: asyncio.Future[None] = field(default_factory=_promise)
-    landed: asyncio.Future[None] = field(default_factory=_promise)
+    known: Sequence[Draft] = ()
+    early: Found | None = None
+    final: Found | None = None
+    news: asyncio.Future[None] = field(default_factory=promise)
+    offered: asyncio.Future[None] = field(default_factory=promise)
+    landed: asyncio.Future[None] = field(default_factory=promise)
     began: bool = False  # set by the engine's thread
     completion: Completion | None = None
     error: BaseException | None = None
-    job: Future[Completion] | None = None
+    job: Future[tuple[Found, Completion]] | None = None
 
     def hear(self, text: str) -> None:
         self.text = text
         self._tell()
 
-    def hear_first(self) -> None:
-        self.has_first = True
+    def hear_first(self, draft: Draft) -> None:
+        self.known = (draft,)
         self._tell()
 
-    def land(self, completion: Completion | None, error: BaseException | None) -> None:
-        self.completion, self.error = completion, error
+    def hear_early(self, found: Found) -> None:
+        self.early, self.known = found, found.fitting
+        keep(self.offered)
         self._tell()
-        if not self.landed.done():
-            self.landed.set_result(None)
 
-    def contradicts(self, prefix: str) -> bool:
-        """Whether the likeliest draft goes on in another way than the user does."""
-        typed = prefix[len(self.place.prefix) :]
+    def land(
+        self, found: Found | None, completion: Completion | None, error: BaseException | None
+    ) -> None:
+        self.final, self.completion, self.error = found, completion, error
+        self._tell()
+        keep(self.offered)
+        keep(self.landed)
+
+    def is_hopeless(self, place: Place) -> bool:
+        """Whether what is known of its drafts goes on in another way than the user does."""
+        typed = place.prefix[len(self.place.prefix) :]
+        if self.known:
+            return all(still_holds(draft, self.place, place) is None for draft in self.known)
         return not (typed.startswith(self.text) or self.text.startswith(typed))
 
     def _tell(self) -> None:
-        if not self.news.done():
-            self.news.set_result(None)
-        self.news = _promise()
+        keep(self.news)
+        self.news = promise()
 
     def may_serve(self, place: Place) -> bool:
         """Whether drafts of this call may be drafts for a place."""
@@ -103,8 +131,3 @@ class Flights:
             if not waits and flight.k >= k and flight.place.leads_to(place):
                 return flight
         return None
-
-
-async def either(one: asyncio.Future[None], other: asyncio.Future[None]) -> None:
-    """Wait until one of the two is done."""
-    await asyncio.wait({one, other}, return_when=asyncio.FIRST_COMPLETED)

@@ -7,16 +7,16 @@ the cursor with the item and drop what does not match. It ends behind what the d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lsprotocol import types
 
 from polydraft.completion.types import Draft
-from polydraft.lsp_server.documents import Document, Encoding, position_at, word_before
-from polydraft.lsp_server.messages import ACCEPTED, OfferedDraft
+from polydraft.lsp_server.asks import Answer, NamedDraft
+from polydraft.lsp_server.documents import Document, Encoding, position_at, units, word_before
+from polydraft.lsp_server.messages import ACCEPTED, AnswerStats, OfferedDraft
 
 _LONGEST_LABEL = 80
-
-NamedDraft = tuple[str, Draft]
 
 
 def inline_items(
@@ -78,6 +78,35 @@ def offered(document: Document, offset: int, named: NamedDraft, encoding: Encodi
         drafter=draft.drafter,
         method=draft.method,
         finish=draft.finish.value,
+        parts=tuple(
+            replace(part, end=units(draft.text[: part.end], encoding)) for part in draft.parts
+        ),
+        switches=draft.switches,
+        checked=draft.checked,
+    )
+
+
+def all_offered(
+    document: Document, offset: int, answer: Answer, encoding: Encoding
+) -> tuple[OfferedDraft, ...]:
+    return tuple(offered(document, offset, named, encoding) for named in answer.drafts)
+
+
+def stats_of(answer: Answer) -> AnswerStats:
+    stats = answer.stats
+    return AnswerStats(
+        prompt_tokens=stats.prompt_tokens,
+        recomputed_tokens=stats.recomputed_tokens,
+        forward_passes=stats.forward_passes,
+        first_draft_ms=1000 * stats.first_draft_s,
+        total_ms=1000 * stats.total_s,
+        from_cache=answer.from_cache,
+        method=stats.method,
+        method_reason=stats.method_reason,
+        policy=stats.policy,
+        escalated=stats.escalated,
+        large_passes=stats.large_passes,
+        large_tokens=stats.large_tokens,
     )
 
 

@@ -7,6 +7,7 @@ On the wire the names are in camelCase. Line endings in a draft's text are alway
 | `polydraft/status` | notification to client    | `Status`                             |
 | `polydraft/drafts` | request from client       | `DraftsParams`, answered by `Drafts` |
 | `polydraft/draft`  | notification to client    | `StreamedDraft`, if `stream` was set |
+| `polydraft/drafts` | notification to client    | `BetterDrafts`, if `stream` was set  |
 | `polydraft/call`   | notification to client    | `Call`, if `calls` was set           |
 | `polydraft/reload` | request from client       | none, answered by `Status`           |
 | `polydraft.accepted` | command, from an item   | one argument, the draft's id         |
@@ -14,12 +15,15 @@ On the wire the names are in camelCase. Line endings in a draft's text are alway
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum, StrEnum
 from typing import Any
 
 from lsprotocol import types
+
+from polydraft.completion.types import Part, SwitchEvent
 
 STATUS = "polydraft/status"
 DRAFTS = "polydraft/drafts"
@@ -35,14 +39,29 @@ class State(StrEnum):
     ERROR = "error"  # `message` says what is wrong and what to do
 
 
+class LargeState(StrEnum):
+    NONE = "none"  # none is set, or none is of use without the small one
+    LOADING = "loading"
+    READY = "ready"
+    ERROR = "error"  # the small one goes on alone; `large_message` says why
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the server can do now; `progress` runs from 0 to 1, None where it is not known."""
+    """What the server can do now in a workspace folder (`root`, a URI; None if there is none).
+
+    `state` is that of `model`, the small one, which suffices for drafts. `progress`, of whichever
+    model is loading, runs from 0 to 1, None where it is not known.
+    """
 
     state: State
     message: str
     model: str
     progress: float | None = None
+    root: str | None = None
+    large: str | None = None
+    large_state: LargeState = LargeState.NONE
+    large_message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +81,9 @@ class DraftsParams:
 class OfferedDraft:
     """One draft: accepting it replaces `range`, which begins at the cursor, by `text`.
 
-    `id` names it in `polydraft.accepted`; `mean_logprob` is in nats per token.
+    `id` names it in `polydraft.accepted`; `mean_logprob` is in nats per token. The others are of a
+    pair's draft: the `end` of each part is an offset into `text` in the client's encoding, and
+    switches are at tokens of the draft before the text filters, as `token_count` counts them.
     """
 
     id: str
@@ -73,6 +94,9 @@ class OfferedDraft:
     drafter: str
     method: str
     finish: str
+    parts: tuple[Part, ...] = ()
+    switches: tuple[SwitchEvent, ...] = ()
+    checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +111,10 @@ class AnswerStats:
     from_cache: bool
     method: str
     method_reason: str
+    policy: str
+    escalated: str
+    large_passes: int
+    large_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +134,21 @@ class StreamedDraft:
     uri: str
     version: int
     draft: OfferedDraft
+
+
+@dataclass(frozen=True, slots=True)
+class BetterDrafts:
+    """What stands for the answer to a request from now on: the large model has looked at it.
+
+    A draft that was made of one in the answer has its id.
+    """
+
+    request_id: int | str | None
+    uri: str
+    version: int
+    drafts: tuple[OfferedDraft, ...]
+    stats: AnswerStats
+    final: bool = True
 
 
 class Purpose(StrEnum):
@@ -173,6 +216,8 @@ def to_wire(value: Any) -> Any:
         }
     if isinstance(value, list | tuple):
         return [to_wire(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no infinity
     return value.value if isinstance(value, Enum) else value
 
 

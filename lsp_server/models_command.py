@@ -63,7 +63,10 @@ def model_json(spec: ModelSpec, state: ModelState) -> Json:
 
 def list_json(registry: Registry) -> Json:
     """`polydraft models list --json`."""
-    models = [model_json(spec, state_of(spec)) for spec in registry]
+    models = [
+        {**model_json(spec, state_of(spec)), "large_models": list(registry.larger_siblings(spec))}
+        for spec in registry
+    ]
     return {"schema": MODELS, "cache": str(cache_root()), "models": models}
 
 
@@ -118,6 +121,11 @@ def print_list(console: Console, registry: Registry) -> None:
             " the text behind the cursor.",
             style="dim",
         ),
+        soft_wrap=not console.is_terminal,
+    )
+    large = ", ".join(registry.larger_siblings(registry.get(DEFAULT_SMALL)))
+    console.print(
+        Text(f"Large models that pair with {DEFAULT_SMALL} (setting `large`): {large}", "dim"),
         soft_wrap=not console.is_terminal,
     )
 

@@ -14,12 +14,14 @@ from polydraft.lsp_server.documents import with_line_feeds
 from polydraft.lsp_server.failures import CommandError, UsageError
 from polydraft.lsp_server.ignore import IgnoreRules
 from polydraft.lsp_server.place import Cursor
-from polydraft.lsp_server.settings import FILE_NAME, RULES, ModelSettings, Settings
+from polydraft.lsp_server.settings import FILE_NAME, RULES, ModelSettings, Settings, Switching
 from polydraft.lsp_server.workspace_settings import WorkspaceSettings
 from polydraft.models.progress import Progress
 
 if TYPE_CHECKING:
     from polydraft.completion.protocols import Completer  # which imports torch
+    from polydraft.completion.switching import Policy
+    from polydraft.lsp_server.wiring import ModelProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class ModelInUse:
     device: str
     weights: str
     load_s: float = 0.0
+    large: ModelInUse | None = None  # of a pair; its completer is that of the large model alone
 
 
 class Loader(Protocol):
@@ -39,11 +42,20 @@ class Loader(Protocol):
     def is_ready(self, name: str) -> bool:
         """Whether `name` is a registered model whose files are already in the cache."""
 
-    def load(self, model: ModelSettings, progress: Progress) -> ModelInUse:
+    def load(
+        self, model: ModelSettings, progress: Progress, budget_bytes: int | None = None
+    ) -> ModelInUse:
         """Fetch, convert and load; `progress` also hears of the stage `load`, in no bytes.
 
-        Raises `ModelError` with a text for the user.
+        `budget_bytes` is what all models together may take, None: what is free. Raises
+        `ModelError` with a text for the user.
         """
+
+    def pair(self, small: ModelInUse, large: ModelInUse, switching: Switching) -> Completer:
+        """Both as one completer; raises `ModelError` if they cannot work together."""
+
+    def pair_under(self, small: ModelInUse, large: ModelInUse, policy: Policy) -> Completer:
+        """The same under a policy that is no setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,8 @@ class Options:
     max_tokens: int | None = None
     multiline: bool | None = None
     drafter: str | None = None
+    large: str | None = None
+    policy: str | None = None
     guesser: str | None = None
 
 
@@ -100,6 +114,8 @@ def open_workspace(
             ("model", options.model),
             ("device", options.device),
             ("weights", options.weights),
+            ("large", options.large),
+            ("policy", options.policy),
             ("guesser", options.guesser),
         )
         if value is not None
@@ -107,9 +123,9 @@ def open_workspace(
     for name, value in given.items():
         if not RULES[name].accepts(value):
             raise UsageError(f"--{name} must be {RULES[name].expects}, not {value!r}.")
-    settings = WorkspaceSettings(is_ready)
-    problems = settings.initialize(root, given)
-    return Workspace(root, settings.current, problems, IgnoreRules(root))
+    settings = WorkspaceSettings(is_ready, root, fixed=given)
+    settings.reread()
+    return Workspace(root, settings.current, settings.problems, IgnoreRules(root))
 
 
 def request_at(cursor: Cursor, workspace: Workspace, options: Options) -> Request:
@@ -149,9 +165,11 @@ def request_at(cursor: Cursor, workspace: Workspace, options: Options) -> Reques
     return replace(request, context=chunks)
 
 
-@dataclass(frozen=True, slots=True)
 class RegistryLoader:
     """The `Loader` over the registry and the cache. torch is imported when a model is loaded."""
+
+    def __init__(self) -> None:
+        self._provider: ModelProvider | None = None
 
     def is_ready(self, name: str) -> bool:
         from polydraft.models.errors import ModelError
@@ -163,22 +181,36 @@ class RegistryLoader:
         except ModelError:
             return False
 
-    def load(self, model: ModelSettings, progress: Progress) -> ModelInUse:
+    def load(
+        self, model: ModelSettings, progress: Progress, budget_bytes: int | None = None
+    ) -> ModelInUse:
         started = time.perf_counter()
         progress("load", 0, 0)
-        from polydraft.lsp_server.wiring import ModelProvider, completer_for
-        from polydraft.models.load import load_model
+        from polydraft.lsp_server.wiring import ModelProvider
 
-        spec, directory = ModelProvider().fetch(model.name, progress)
-        progress("load", 0, 0)
-        loaded = load_model(spec, directory, device=model.device, weights=model.weights)
+        if self._provider is None:
+            self._provider = ModelProvider()
+        completer = self._provider.bring(model, progress, budget_bytes)
+        loaded = completer.loaded
         return ModelInUse(
-            completer_for(loaded),
+            completer,
             loaded.name,
             loaded.device,
             loaded.weights,
             time.perf_counter() - started,
         )
+
+    def pair(self, small: ModelInUse, large: ModelInUse, switching: Switching) -> Completer:
+        assert self._provider is not None  # which has loaded both
+        return self._provider.pair(small.completer, large.completer, switching)
+
+    def pair_under(self, small: ModelInUse, large: ModelInUse, policy: Policy) -> Completer:
+        from polydraft.lsp_server.wiring import ModelCompleter, pair_under
+        from polydraft.models.registry import load_registry
+
+        assert isinstance(small.completer, ModelCompleter)
+        assert isinstance(large.completer, ModelCompleter)
+        return pair_under(small.completer, large.completer, policy, load_registry())
 
 
 def _shown(path: Path | None, root: Path | None) -> str:

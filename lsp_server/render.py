@@ -108,10 +108,11 @@ def draft_lines(page: Page, draft: Draft, *, marks: bool) -> list[tuple[int | No
 
 def print_title(console: Console, cursor: Cursor, model: ModelInUse) -> None:
     """Where drafts are wanted, and which model writes them."""
-    title = Text.assemble(
-        (_harmless(str(cursor.place)), "bold"),
-        (f"  {model.name} on {model.device}, {model.weights} weights", "dim"),
-    )
+    about = f"{model.name} on {model.device}, {model.weights} weights"
+    if model.large is not None:
+        large = model.large
+        about += f"; checked by {large.name} on {large.device}, {large.weights} weights"
+    title = Text.assemble((_harmless(str(cursor.place)), "bold"), (f"  {about}", "dim"))
     console.print(title, soft_wrap=True)
 
 
@@ -132,6 +133,8 @@ def print_draft(
         console.print(Rule(header, align="left", style="dim", characters="─"))
     else:
         console.print(header, soft_wrap=True)
+    if draft.parts:
+        console.print(Text(f"   {provenance(draft)}", style="dim"), soft_wrap=True)
     if shown_before:
         return
     numbered = draft_lines(page, draft, marks=not _styled(console))
@@ -149,6 +152,16 @@ def print_draft(
         console.print(grid)
 
 
+def provenance(draft: Draft) -> str:
+    """Which model wrote what of a pair's draft, and why they took turns."""
+    wrote = ", ".join(f"{part.origin.value} {part.tokens}" for part in draft.parts)
+    told = [f"wrote: {wrote}", "checked" if draft.checked else "not checked"]
+    for event in draft.switches:
+        why = f" ({event.statistic} {event.value:.2f}, threshold {event.threshold:.2f})"
+        told.append(f"{event.kind.value} at token {event.at}{why if event.statistic else ''}")
+    return " · ".join(told)
+
+
 def print_stats(console: Console, model: ModelInUse, completion: Completion) -> None:
     """What the answer cost."""
     stats = completion.stats
@@ -159,10 +172,15 @@ def print_stats(console: Console, model: ModelInUse, completion: Completion) -> 
     else:
         parts.append(f"no draft after {_seconds(stats.total_s)}")
     parts.append(f"prompt {stats.prompt_tokens} tokens, {stats.recomputed_tokens} computed")
-    parts.append(f"{stats.forward_passes} forward passes")
+    large = f", {stats.large_passes} of the large model" if model.large is not None else ""
+    parts.append(f"{stats.forward_passes} forward passes{large}")
+    if model.large is not None:
+        parts.append(f"asked it because of {stats.escalated}" if stats.escalated else "not asked")
     parts.append(f"model loaded in {_seconds(model.load_s)}")
     console.print()
     console.print(Text(" · ".join(parts), style="dim"), soft_wrap=not console.is_terminal)
+    if stats.notice:
+        console.print(Text(stats.notice, style="yellow"), soft_wrap=True)
 
 
 def print_completion(

@@ -16,6 +16,7 @@ COMPLETE = "polydraft.complete/1"
 MODELS = "polydraft.models/1"
 MODEL = "polydraft.model/1"
 DOCTOR = "polydraft.doctor/1"
+CALIBRATE = "polydraft.calibrate/1"
 
 Json = dict[str, Any]
 
@@ -28,7 +29,8 @@ def completion_json(place: Place, model: ModelInUse, completion: Completion) -> 
         "file": place.file,
         "line": place.line,
         "column": place.column,
-        "model": {"name": model.name, "device": model.device, "weights": model.weights},
+        "model": _model_json(model),
+        "large": None if model.large is None else _model_json(model.large),
         "drafts": [draft_json(draft) for draft in completion.drafts],
         "stats": {
             "prompt_tokens": stats.prompt_tokens,
@@ -39,6 +41,11 @@ def completion_json(place: Place, model: ModelInUse, completion: Completion) -> 
             "method": stats.method,
             "method_reason": stats.method_reason,
             "load_ms": _ms(model.load_s),
+            "policy": stats.policy,
+            "escalated": stats.escalated,
+            "large_passes": stats.large_passes,
+            "large_tokens": stats.large_tokens,
+            "notice": stats.notice,
         },
     }
 
@@ -53,7 +60,26 @@ def draft_json(draft: Draft) -> Json:
         "method": draft.method,
         "finish": draft.finish.value,
         "token_logprobs": [_number(value) for value in draft.token_logprobs],
+        "checked": draft.checked,
+        "parts": [
+            {"origin": part.origin.value, "tokens": part.tokens, "end": part.end}
+            for part in draft.parts
+        ],
+        "switches": [
+            {
+                "kind": event.kind.value,
+                "at": event.at,
+                "statistic": event.statistic,
+                "value": _number(event.value),
+                "threshold": _number(event.threshold),
+            }
+            for event in draft.switches
+        ],
     }
+
+
+def _model_json(model: ModelInUse) -> Json:
+    return {"name": model.name, "device": model.device, "weights": model.weights}
 
 
 def draft_event(draft: Draft) -> Json:
@@ -74,7 +100,7 @@ def schema_of(arguments: Sequence[str]) -> str | None:
     words = [word for word in arguments if not word.startswith("-")]
     if words[:1] == ["models"]:
         return MODEL if words[1:2] == ["info"] else MODELS
-    return DOCTOR if words[:1] == ["doctor"] else COMPLETE
+    return {"doctor": DOCTOR, "calibrate": CALIBRATE}.get("".join(words[:1]), COMPLETE)
 
 
 def dumps(value: Json, *, indent: int | None = 2) -> str:

@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.capabilities import get_capability
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
-from polydraft.completion.types import Draft
 from polydraft.lsp_server import messages
-from polydraft.lsp_server.asks import Answer, Ask, Trigger
+from polydraft.lsp_server.asks import Answer, Ask, NamedDraft, Trigger
 from polydraft.lsp_server.client_settings import (
-    IGNORE_FILES,
-    SECTION,
+    changed_configuration,
+    changed_files,
+    changed_folders,
     pull_settings,
     register_watchers,
 )
@@ -36,7 +33,13 @@ from polydraft.lsp_server.documents import (
     opened,
     path_of,
 )
-from polydraft.lsp_server.items import completion_items, inline_items, offered
+from polydraft.lsp_server.items import (
+    all_offered,
+    completion_items,
+    inline_items,
+    offered,
+    stats_of,
+)
 from polydraft.lsp_server.progress import LoadingProgress
 from polydraft.lsp_server.protocol import (
     PolydraftProtocol,
@@ -45,7 +48,7 @@ from polydraft.lsp_server.protocol import (
 )
 from polydraft.lsp_server.services import Services
 from polydraft.lsp_server.session import Session
-from polydraft.lsp_server.settings import FILE_NAME
+from polydraft.lsp_server.workspace import Folder
 
 logger = logging.getLogger(__name__)
 
@@ -66,24 +69,26 @@ class PolydraftServer(LanguageServer):
         )
         self.left = threading.Event()  # set when the client said `exit` or is gone
         self.exit_code: int | None = None  # as `exit` should end a process, once it came
+        self.knows_folders = False  # the client has named its folders
         self.session = Session(self, services)
         self._loading: LoadingProgress | None = None
 
     # --- a session's voice (see `polydraft.lsp_server.session.Client`) ---
 
     def status(self, status: messages.Status) -> None:
-        if self.left.is_set():
-            return
-        self.protocol.notify(messages.STATUS, messages.to_wire(status))
-        if self._loading is not None:
+        self._tell(messages.STATUS, status)
+        if self._loading is not None and not self.left.is_set():
             self._loading.follow(status)
 
     def called(self, call: messages.Call) -> None:
-        if not self.left.is_set():
-            self.protocol.notify(messages.CALL, messages.to_wire(call))
+        self._tell(messages.CALL, call)
 
     def show(self, message: str, kind: types.MessageType) -> None:
         self.window_show_message(types.ShowMessageParams(kind, message))
+
+    def _tell(self, method: str, payload: object) -> None:
+        if not self.left.is_set():
+            self.protocol.notify(method, messages.to_wire(payload))
 
     # --- the connection ---
 
@@ -147,28 +152,36 @@ class PolydraftServer(LanguageServer):
     async def answer(
         self, uri: str, place: Place, trigger: Trigger, *, k: int | None = None
     ) -> Answer:
-        """Ask the session; a draft that it streams names the document as the client does."""
+        """Ask the session; what it tells beside names the document as the client does."""
         document, offset = place
         request_id = self.protocol.msg_id
 
-        def on_draft(draft_id: str, draft: Draft) -> None:
-            streamed = messages.StreamedDraft(
-                request_id,
-                uri,
-                document.version,
-                offered(document, offset, (draft_id, draft), self.encoding),
+        def on_draft(named: NamedDraft) -> None:
+            first = offered(document, offset, named, self.encoding)
+            self._tell(
+                messages.DRAFT,
+                messages.StreamedDraft(request_id, uri, document.version, first),
             )
-            if not self.left.is_set():
-                self.protocol.notify(messages.DRAFT, messages.to_wire(streamed))
 
-        return await self.session.complete(Ask(document, offset, trigger, k, on_draft, request_id))
+        def on_update(better: Answer) -> None:
+            drafts = all_offered(document, offset, better, self.encoding)
+            self._tell(
+                messages.DRAFTS,
+                messages.BetterDrafts(request_id, uri, document.version, drafts, stats_of(better)),
+            )
+
+        return await self.session.complete(
+            Ask(document, offset, trigger, k, on_draft, on_update, request_id)
+        )
 
     # --- settings ---
 
-    def roots(self) -> list[Path]:
-        """The workspace folders that are on this machine, else the root that was given."""
-        uris = list(self.workspace.folders) or [self.workspace.root_uri]
-        return [path for uri in uris if uri and (path := path_of(uri)) is not None]
+    def folders(self) -> list[Folder]:
+        """The workspace folders that are on this machine, or the root of a client without any."""
+        uris = [folder.uri for folder in self.workspace.folders.values()]
+        if not self.knows_folders and self.workspace.root_uri:
+            uris = [self.workspace.root_uri]
+        return [Folder(uri, path) for uri in uris if (path := path_of(uri)) is not None]
 
     def can(self, capability: str) -> bool:
         return bool(get_capability(self.client_capabilities, capability))
@@ -184,9 +197,9 @@ def create_server(services: Services) -> PolydraftServer:
     feature = server.feature
     feature(types.INITIALIZE)(_initialize)
     feature(types.INITIALIZED)(_initialized)
-    feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(_did_change_configuration)
-    feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(_did_change_watched_files)
-    feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(_did_change_workspace_folders)
+    feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(changed_configuration)
+    feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(changed_files)
+    feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(changed_folders)
     feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(
         _inline_completion
     )
@@ -201,7 +214,8 @@ def _initialize(ls: PolydraftServer, params: types.InitializeParams) -> None:
     if not get_capability(params.capabilities, "text_document.inline_completion"):
         options = types.CompletionOptions(trigger_characters=[".", "("])
         ls.feature(types.TEXT_DOCUMENT_COMPLETION, options)(_completion)
-    ls.session.initialize(ls.roots(), params.initialization_options)
+    ls.knows_folders = bool(params.workspace_folders)
+    ls.session.initialize(ls.folders(), params.initialization_options)
 
 
 async def _initialized(ls: PolydraftServer, _: types.InitializedParams) -> None:
@@ -245,53 +259,16 @@ async def _drafts(ls: PolydraftServer, raw: object) -> Any:
     if place is not None:
         trigger = Trigger.AUTOMATIC if params.automatic else Trigger.INVOKED
         answer = await ls.answer(params.uri, place, trigger, k=params.k)
-    stats = answer.stats
     drafts = messages.Drafts(
         version=document.version if document else None,
-        drafts=tuple(offered(*place, named, ls.encoding) for named in answer.drafts)
-        if place
-        else (),
-        stats=messages.AnswerStats(
-            prompt_tokens=stats.prompt_tokens,
-            recomputed_tokens=stats.recomputed_tokens,
-            forward_passes=stats.forward_passes,
-            first_draft_ms=1000 * stats.first_draft_s,
-            total_ms=1000 * stats.total_s,
-            from_cache=answer.from_cache,
-            method=stats.method,
-            method_reason=stats.method_reason,
-        ),
+        drafts=all_offered(*place, answer, ls.encoding) if place else (),
+        stats=stats_of(answer),
     )
     return messages.to_wire(drafts)
 
 
 async def _reload(ls: PolydraftServer, _: object) -> Any:
     return messages.to_wire(ls.session.reload())
-
-
-async def _did_change_configuration(
-    ls: PolydraftServer, params: types.DidChangeConfigurationParams
-) -> None:
-    if ls.can("workspace.configuration"):
-        await pull_settings(ls)
-    elif isinstance(params.settings, Mapping):
-        ls.session.configure(params.settings.get(SECTION))
-
-
-async def _did_change_watched_files(
-    ls: PolydraftServer, params: types.DidChangeWatchedFilesParams
-) -> None:
-    names = {unquote(change.uri).rsplit("/", 1)[-1] for change in params.changes}
-    if FILE_NAME in names:
-        ls.session.reread_settings()
-    if not names.isdisjoint(IGNORE_FILES):
-        ls.session.forget_drafts()
-
-
-async def _did_change_workspace_folders(
-    ls: PolydraftServer, _: types.DidChangeWorkspaceFoldersParams
-) -> None:
-    ls.session.set_roots(ls.roots())
 
 
 def _accepted(ls: PolydraftServer, *arguments: Any) -> None:

@@ -85,7 +85,7 @@ def serve(
     def make_server() -> PolydraftServer:
         server = create_server(services)
         if model is not None:
-            server.session.settings.fixed = {"model": model}
+            server.session.workspaces.fixed = {"model": model}
         return server
 
     try:

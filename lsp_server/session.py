@@ -10,30 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from lsprotocol.types import MessageType
 
-from polydraft.completion.types import ContextChunk, Draft, Request
+from polydraft.completion.protocols import Completer
 from polydraft.lsp_server.asks import Answer, Ask, Trigger
 from polydraft.lsp_server.calls import Calls
 from polydraft.lsp_server.documents import Document, with_line_feeds
 from polydraft.lsp_server.messages import Call, State, Status
+from polydraft.lsp_server.model_pair import Voice
+from polydraft.lsp_server.offers import Offers
+from polydraft.lsp_server.open_documents import Excluded, OpenDocuments
 from polydraft.lsp_server.services import Services
-from polydraft.lsp_server.settings import Settings
-from polydraft.lsp_server.shared_model import SharedModel
-from polydraft.lsp_server.workspace_indexer import Accepted, View
+from polydraft.lsp_server.turns import Asked
+from polydraft.lsp_server.workspace import Folder, Workspace, Workspaces
 from polydraft.lsp_server.workspace_ngrams import WorkspaceNGrams
-from polydraft.lsp_server.workspace_settings import WorkspaceSettings
 
 logger = logging.getLogger(__name__)
 
-_RECENT = 16
-_OFFERED = 64  # drafts that the user may still say to have accepted
+_EVERYWHERE = ""  # in place of a document's URI
 
 
 class Client(Protocol):
@@ -48,67 +46,65 @@ class Client(Protocol):
         """Show the user a message."""
 
 
-class _Excluded(Exception):
-    pass
-
-
 class Session:
     """The state of one client, from `start` to `close`."""
 
     def __init__(self, client: Client, services: Services) -> None:
-        self.settings = WorkspaceSettings(services.pool.provider.is_ready)
-        self.documents: Mapping[str, Document] = {}  # by URI, the latest used last; never mutated
+        voice = Voice(self._hear_status, self._hear_trouble, self._hear_joined)
+        self.workspaces = Workspaces(services.pool, voice)
         self._client = client
-        self._services = services
-        self._roots: tuple[Path, ...] = ()
-        self._last_chosen: dict[str, tuple[ContextChunk, ...]] = {}  # on the engine's thread
-        self._recent: tuple[Path, ...] = ()  # of closed documents, the latest first
+        self._open = OpenDocuments(self.workspaces, services.is_excluded, services.gather)
         self._told: set[tuple[str, str]] = set()
-        self._offered: OrderedDict[str, tuple[Ask, Draft]] = OrderedDict()  # by the drafts' ids
-        self._model = SharedModel(services.pool, self._hear_status)
+        self._offers = Offers()
         self._ngrams = WorkspaceNGrams(
             services.worker,
             services.is_excluded,
             services.ngram_store,
-            lambda: self._model.completer,
-            self._view_of,
+            self._indexing_model,
+            self._open.view,
         )
         self._calls = Calls(
             services.worker,
-            self.settings,
-            self._model,
-            self._context_adder,
-            lambda document: self._ngrams.index_for(self._root_of(document.path)),
+            self.workspaces,
+            self._open.context_adder,
+            lambda document: self._ngrams.index_for(self.workspaces.root_of(document.path)),
             client.called,
+            self._offers.add,
         )
-        self._started = False
-        self._applied: Settings | None = None
 
-    # --- settings and the model ---
+    # --- settings and models ---
 
-    def initialize(self, roots: Sequence[Path], options: object) -> None:
+    def initialize(self, folders: Sequence[Folder], options: object) -> None:
         """Take the workspace folders and the client's options; says what is wrong with them."""
-        self._roots = tuple(roots)
-        self._warn(self.settings.initialize(self._roots[0] if roots else None, options))
+        self.workspaces.initialize(folders, options)
+        self._tell_problems()
 
     def start(self) -> None:
-        """Begin to load the model; settings that come later are applied as they come."""
-        self._started = True
-        self._apply_settings()
+        """Begin to load the models; settings that come later are applied as they come."""
+        for workspace in self.workspaces:
+            workspace.started = True
+            self._apply_settings(workspace)
 
-    def set_roots(self, roots: Sequence[Path]) -> None:
-        self._roots = tuple(roots)
-        self._ngrams.keep_only(roots)
+    def set_folders(self, folders: Sequence[Folder]) -> None:
+        """Folders were opened or closed; new ones wait for `start`."""
+        self.workspaces.set_folders(folders)
+        self._ngrams.keep_only([folder.path for folder in folders])
+        self._calls.forget_drafts()  # other settings may hold for a document now
+        self._calls.forget_anchors()
+        self._tell_problems()
 
-    def configure(self, raw: object) -> None:
-        """Take the editor's settings."""
-        self._warn(self.settings.configure(raw))
-        self._apply_settings()
+    def configure(self, raw: object, folder: Path | None = None) -> None:
+        """Take the editor's settings for one folder, or for all."""
+        self.workspaces.configure(raw, folder)
+        self._tell_problems()
+        self._apply_all_settings()
 
     def reread_settings(self) -> None:
-        """Read the workspace's file again."""
-        self._warn(self.settings.reread())
-        self._apply_settings()
+        """Read the workspaces' files again."""
+        for workspace in self.workspaces:
+            workspace.settings.reread()
+        self._tell_problems()
+        self._apply_all_settings()
 
     def forget_drafts(self) -> None:
         """Drop all cached drafts, e.g. because other files are excluded now."""
@@ -116,48 +112,60 @@ class Session:
         self._ngrams.forget()
 
     def reload(self) -> Status:
-        """Read the settings again and load the model again if that had failed."""
-        self.reread_settings()
-        if self._started and self._model.want(self.settings.current.model_settings):
-            self._calls.forget_anchors()
-        return self._model.status
+        """Read the settings again and try again what had failed with the models.
 
-    def _apply_settings(self) -> None:
-        settings = self.settings.current
-        if not self._started or settings == self._applied:
+        The status is the first folder's; those of all follow as they change.
+        """
+        self._told = {told for told in self._told if told[0] != _EVERYWHERE}
+        self.reread_settings()
+        for workspace in self.workspaces:
+            if workspace.started and workspace.apply():
+                self._calls.forget_anchors()
+        return self.workspaces.of(None).models.status
+
+    def _apply_all_settings(self) -> None:
+        for workspace in self.workspaces:
+            self._apply_settings(workspace)
+
+    def _apply_settings(self, workspace: Workspace) -> None:
+        if not workspace.outdated:
             return
-        self._applied = settings
-        self.forget_drafts()
-        if self._model.want(settings.model_settings):
+        self._calls.forget_drafts()
+        if workspace.root is not None:
+            self._ngrams.forget(workspace.root)
+        if workspace.apply():
             self._calls.forget_anchors()
+
+    def _indexing_model(self, root: Path) -> Completer | None:
+        in_use = self.workspaces.of(root).models.in_use
+        return None if in_use is None else in_use.small
 
     # --- documents ---
 
+    @property
+    def documents(self) -> Mapping[str, Document]:
+        """By URI, the latest used last; never mutated."""
+        return self._open.current
+
     def put(self, document: Document) -> None:
         """A document was opened or changed."""
-        others = {uri: other for uri, other in self.documents.items() if uri != document.uri}
-        self.documents = {**others, document.uri: document}
-        self._ngrams.touch(self._root_of(document.path))
+        self._open.put(document)
+        self._ngrams.touch(self.workspaces.root_of(document.path))
 
     def drop(self, uri: str) -> None:
         """A document was closed: its requests end."""
-        closed = self.documents.get(uri)
-        if closed is not None and closed.path is not None:
-            others = (path for path in self._recent if path != closed.path)
-            self._recent = (closed.path, *others)[:_RECENT]
-        self.documents = {other: each for other, each in self.documents.items() if other != uri}
+        closed = self._open.drop(uri)
         self._calls.drop(uri)
-        self._last_chosen.pop(uri, None)
         self._told = {told for told in self._told if told[0] != uri}
         if closed is not None:
-            self._ngrams.touch(self._root_of(closed.path))
+            self._ngrams.touch(self.workspaces.root_of(closed.path))
 
     def close(self) -> None:
         """The client is gone: everything that it waited for ends."""
         for uri in tuple(self.documents):
             self.drop(uri)
         self._ngrams.close()
-        self._model.release()
+        self.workspaces.close()
 
     # --- requests ---
 
@@ -165,20 +173,22 @@ class Session:
         """Answer a request; an older one for the same document is answered without drafts."""
         uri = ask.document.uri
         turn = self._calls.turn(uri)
-        self._warn(self.settings.poll())
-        self._apply_settings()
+        workspace = self.workspaces.of(ask.document.path)
+        self.workspaces.poll(workspace)
+        self._tell_problems()
+        self._apply_settings(workspace)
         if uri not in self.documents or self._refused(ask):
             self._calls.end(uri)
             return Answer()
         try:
             await asyncio.sleep(0)  # of requests that arrived together, the newest comes forward
-            answer = await self._calls.answer(ask, self._request(ask), turn)
-            self._remember(ask, answer)
+            answer = await self._calls.answer(Asked(turn, ask, self._open.request(ask)))
+            self._offers.add(ask, answer)
             return answer
         except asyncio.CancelledError:
             self._calls.taken_back(turn, self.documents.get(uri))
             raise
-        except _Excluded:
+        except Excluded:
             self._tell_once(
                 uri,
                 "excluded",
@@ -200,89 +210,19 @@ class Session:
 
     def accept(self, draft_id: str) -> None:
         """The user took one of the drafts offered of late."""
-        # The first draft may have been streamed before the answer, which it also stands first in.
-        offered = self._offered.pop(draft_id.replace(".first", ".0"), None)
+        offered = self._offers.take(draft_id)
         if offered is None:
             return
         ask, draft = offered
         path, before = ask.document.path, with_line_feeds(ask.document.text[: ask.offset])
         if path is not None:
             text = before[before.rfind("\n") + 1 :] + draft.text
-            self._ngrams.accept(self._root_of(path), path, text)
-
-    def _remember(self, ask: Ask, answer: Answer) -> None:
-        self._offered.update((draft_id, (ask, draft)) for draft_id, draft in answer.drafts)
-        while len(self._offered) > _OFFERED:
-            self._offered.popitem(last=False)
-
-    def _hear_status(self, status: Status) -> None:
-        self._client.status(status)
-        if status.state is State.READY:  # what was opened before could not be indexed yet
-            for document in self.documents.values():
-                self._ngrams.touch(self._root_of(document.path))
-
-    def _view_of(self, root: Path, look: int, accepted: tuple[Accepted, ...]) -> View:
-        """What the n-grams of a workspace folder are made of, as it is now."""
-        settings = self.settings.current
-        documents = {
-            document.path: document
-            for document in self.documents.values()
-            if document.path is not None and self._root_of(document.path) == root
-        }
-        return View(documents, lambda path: settings.excludes(path, root), accepted, look)
-
-    def _request(self, ask: Ask) -> Request:
-        document, settings = ask.document, self.settings.current
-        root = self._root_of(document.path)
-        return Request(
-            prefix=with_line_feeds(document.text[: ask.offset]),
-            suffix=with_line_feeds(document.text[ask.offset :]),
-            path=_shown_path(document.path, root),
-            language=document.language,
-            k=settings.k if ask.k is None else ask.k,
-            multiline=settings.wants_multiline,
-            budget=settings.budget,
-            drafter=settings.drafter,
-            guesser=settings.guesser,
-        )
-
-    def _context_adder(self, document: Document) -> Callable[[Request], Request]:
-        """What adds other files' text to a request, on the engine's thread.
-
-        It raises `_Excluded` if the document itself must not enter a prompt.
-        """
-        path, root = document.path, self._root_of(document.path)
-        settings, services = self.settings.current, self._services
-        latest_first = reversed(list(self.documents.values()))
-        others = [other for other in latest_first if other.uri != document.uri]
-        recent, last_chosen = self._recent, self._last_chosen
-
-        def allowed(other: Path | None) -> bool:
-            return other is not None and not settings.excludes(other, root)
-
-        def add_context(request: Request) -> Request:
-            if path is None:
-                return request
-            if not allowed(path) or services.is_excluded(path, root):
-                raise _Excluded
-            chosen = services.gather(
-                request=request,
-                document=document,
-                root=root,
-                others=[other for other in others if allowed(other.path)],
-                recent=[other for other in recent if allowed(other)],
-                previous=last_chosen.get(document.uri, ()),
-            )
-            base = root or Path()
-            context = tuple(chunk for chunk in chosen if allowed(base / chunk.path))
-            last_chosen[document.uri] = context
-            return replace(request, context=context)
-
-        return add_context
+            self._ngrams.accept(self.workspaces.root_of(path), path, text)
 
     def _refused(self, ask: Ask) -> bool:
         """Whether this request gets no drafts whatever the model would say."""
-        document, settings = ask.document, self.settings.current
+        document = ask.document
+        settings = self.workspaces.of(document.path).settings.current
         if ask.trigger is Trigger.AUTOMATIC and (
             not settings.automatic or document.language in settings.languages_off
         ):
@@ -298,12 +238,21 @@ class Session:
             return True
         return document.binary
 
-    def _root_of(self, path: Path | None) -> Path | None:
-        """The innermost workspace folder that holds the file."""
-        if path is None:
-            return None
-        holding = [root for root in self._roots if path.is_relative_to(root)]
-        return max(holding, key=lambda root: len(root.parts), default=None)
+    # --- what is told ---
+
+    def _hear_status(self, status: Status) -> None:
+        self._client.status(status)
+        if status.state is State.READY:  # what was opened before could not be indexed yet
+            for document in self.documents.values():
+                self._ngrams.touch(self.workspaces.root_of(document.path))
+
+    def _hear_trouble(self, message: str) -> None:
+        """Folders may share a model, and its trouble."""
+        self._tell_once(_EVERYWHERE, message, f"polydraft: {message}", MessageType.Warning)
+
+    def _hear_joined(self) -> None:
+        """Two models can do better than what one of them has left in the cache."""
+        self._calls.forget_drafts()
 
     def _tell_once(self, uri: str, reason: str, message: str, kind: MessageType) -> None:
         """Tell the user one thing about a document once, until it is closed."""
@@ -311,17 +260,10 @@ class Session:
             self._told.add((uri, reason))
             self._client.show(message, kind)
 
-    def _warn(self, problems: Sequence[str]) -> None:
-        for problem in problems:
+    def _tell_problems(self) -> None:
+        for problem in self.workspaces.new_problems():
             self._client.show(f"polydraft: {problem}", MessageType.Warning)
 
 
 def _name(document: Document) -> str:
     return document.path.name if document.path else "this document"
-
-
-def _shown_path(path: Path | None, root: Path | None) -> str:
-    """How the prompt names the file: relative to its workspace folder."""
-    if path is None:
-        return ""
-    return path.relative_to(root).as_posix() if root is not None else path.name

@@ -1,92 +1,47 @@
-"""What a user can set, where it is set, and what is said about a setting that is wrong.
+"""What a user can set, and what is said about a setting that is wrong.
 
-Settings come in layers: the editor's over `polydraft.toml` at the workspace root over the defaults.
-A wrong or unknown setting is reported and its default used; it never stops anything. The file
-belongs to whoever wrote the workspace, so unless the editor says that the workspace is trusted it
-may choose among the models that are already here, but neither name a path nor cause a download.
+Settings come in layers: the editor's over `polydraft.toml` at a workspace folder's root over the
+defaults. A wrong or unknown setting is reported and its default used; it never stops anything.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
-import pathspec
-
 from polydraft.completion.types import Budget
+from polydraft.lsp_server.setting_rules import (
+    BOOLEAN,
+    DEVICE,
+    DRAFTER,
+    GLOBS,
+    GUESSER,
+    LARGE,
+    MEMORY,
+    MODEL,
+    MULTILINE,
+    MULTILINES,
+    POLICY,
+    STRINGS,
+    THRESHOLD_TABLE,
+    WEIGHTS,
+    Rule,
+    globs,
+    integer,
+)
 
 FILE_NAME = "polydraft.toml"
 DEFAULT_MODEL = "qwen2.5-coder-0.5b"
+NO_MODEL = "none"
 
-_LARGEST_FILE = 64 * 1024
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-_WEIGHTS = ("auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32")
-# The names of `polydraft.completion.drafters.DRAFTERS`, without what importing them costs.
-DRAFTERS = (
-    "auto",
-    "greedy",
-    "greedy-ahead",
-    "nucleus",
-    "min-p",
-    "beam",
-    "led-beam",
-    "first-fork",
-    "lazy-fork",
-    "eager-fork",
-    "entropy-fork",
-    "gumbel",
-    "superposed-plain",
-    "superposed-ngrams",
-    "superposed",
-)
-# The names of `polydraft.completion.guessers.GUESSERS`, likewise.
-GUESSERS = ("auto", "none", "lookup", "recycling", "layer-skip")
-_MULTILINE = {"auto": None, "always": True, "never": False}
 # Keys that editors keep in the same section for themselves.
 _EDITOR_KEYS = frozenset({"trace", "client"})
 
 Layer = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Which values a setting takes, in words and as a test."""
-
-    expects: str
-    accepts: Callable[[Any], bool]
-
-
-def _integer(low: int, high: int) -> Rule:
-    return Rule(
-        f"an integer from {low} to {high}",
-        lambda value: (
-            isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-        ),
-    )
-
-
-_BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool))
-_STRINGS = Rule(
-    "a list of strings",
-    lambda value: isinstance(value, list | tuple) and all(isinstance(item, str) for item in value),
-)
-
-
-def _valid_globs(value: Any) -> bool:
-    if not _STRINGS.accepts(value):
-        return False
-    try:
-        _globs(tuple(value))
-    except ValueError:
-        return False
-    return True
 
 
 def _setting(default: Any, rule: Rule) -> Any:
@@ -103,62 +58,72 @@ class ModelSettings:
     weights: str = "auto"
 
 
+@dataclass(frozen=True, slots=True)
+class Switching:
+    """How two models share the work: a name of `POLICIES`, and the thresholds that are set."""
+
+    policy: str = "bild"
+    thresholds: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of a workspace; without a `large` one there is nothing to switch.
+
+    `memory_bytes` is what models may take, None: what is free.
+    """
+
+    small: ModelSettings = ModelSettings()
+    large: ModelSettings | None = None
+    switching: Switching = Switching()
+    memory_bytes: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """All settings, with their defaults; `max_file_size` counts characters."""
 
-    model: str = _setting(
-        DEFAULT_MODEL,
-        Rule("the name of a model", lambda value: isinstance(value, str) and bool(value.strip())),
-    )
-    device: str = _setting(
-        "auto",
-        Rule(
-            'one of "auto", "cpu", "cuda", "cuda:N", "mps"',
-            lambda value: isinstance(value, str) and _DEVICE.fullmatch(value) is not None,
-        ),
-    )
-    weights: str = _setting(
-        "auto",
-        Rule(
-            'one of "auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32"',
-            lambda value: isinstance(value, str) and value in _WEIGHTS,
-        ),
-    )
-    drafter: str = _setting(
-        "auto",
-        Rule(
-            f"one of {', '.join(DRAFTERS)}",
-            lambda value: isinstance(value, str) and value in DRAFTERS,
-        ),
-    )
-    guesser: str = _setting(
-        "auto",
-        Rule(
-            f"one of {', '.join(GUESSERS)}",
-            lambda value: isinstance(value, str) and value in GUESSERS,
-        ),
-    )
-    k: int = _setting(3, _integer(1, 8))
-    prompt_tokens: int = _setting(1024, _integer(64, 32768))
-    new_tokens: int = _setting(48, _integer(1, 512))
-    deadline_ms: int = _setting(4000, _integer(50, 600_000))
-    automatic: bool = _setting(True, _BOOLEAN)
-    speculate: bool = _setting(True, _BOOLEAN)
-    multiline: str = _setting(
-        "auto",
-        Rule(
-            'one of "auto", "always", "never"',
-            lambda value: isinstance(value, str) and value in _MULTILINE,
-        ),
-    )
-    languages_off: tuple[str, ...] = _setting((), _STRINGS)
-    exclude: tuple[str, ...] = _setting((), Rule("a list of .gitignore patterns", _valid_globs))
-    max_file_size: int = _setting(1_000_000, _integer(1, 100_000_000))
+    model: str = _setting(DEFAULT_MODEL, MODEL)
+    device: str = _setting("auto", DEVICE)
+    weights: str = _setting("auto", WEIGHTS)
+    large: str = _setting(NO_MODEL, LARGE)
+    large_device: str = _setting("auto", DEVICE)
+    large_weights: str = _setting("auto", WEIGHTS)
+    policy: str = _setting("bild", POLICY)
+    thresholds: tuple[tuple[str, float], ...] = _setting((), THRESHOLD_TABLE)
+    memory_gb: float | str = _setting("auto", MEMORY)
+    drafter: str = _setting("auto", DRAFTER)
+    guesser: str = _setting("auto", GUESSER)
+    k: int = _setting(3, integer(1, 8))
+    prompt_tokens: int = _setting(1024, integer(64, 32768))
+    new_tokens: int = _setting(48, integer(1, 512))
+    deadline_ms: int = _setting(4000, integer(50, 600_000))
+    automatic: bool = _setting(True, BOOLEAN)
+    speculate: bool = _setting(True, BOOLEAN)
+    multiline: str = _setting("auto", MULTILINES)
+    languages_off: tuple[str, ...] = _setting((), STRINGS)
+    exclude: tuple[str, ...] = _setting((), GLOBS)
+    max_file_size: int = _setting(1_000_000, integer(1, 100_000_000))
 
     @property
     def model_settings(self) -> ModelSettings:
         return ModelSettings(self.model, self.device, self.weights)
+
+    @property
+    def large_settings(self) -> ModelSettings | None:
+        """The large model; None if there is none, or the policy would never ask it."""
+        if self.large == NO_MODEL or self.policy == "small":
+            return None
+        return ModelSettings(self.large, self.large_device, self.large_weights)
+
+    @property
+    def models(self) -> Models:
+        return Models(
+            self.model_settings,
+            self.large_settings,
+            Switching(self.policy, self.thresholds),
+            None if isinstance(self.memory_gb, str) else int(self.memory_gb * 1e9),
+        )
 
     @property
     def budget(self) -> Budget:
@@ -166,7 +131,7 @@ class Settings:
 
     @property
     def wants_multiline(self) -> bool | None:
-        return _MULTILINE[self.multiline]
+        return MULTILINE[self.multiline]
 
     def excludes(self, path: Path, root: Path | None) -> bool:
         """Whether the `exclude` patterns (relative to the workspace root) name this file."""
@@ -176,7 +141,15 @@ class Settings:
             relative: PurePath = path.relative_to(root)
         else:
             relative = PurePath(path.name)
-        return _globs(self.exclude).match_file(relative.as_posix())
+        return globs(self.exclude).match_file(relative.as_posix())
+
+
+def same_model(name: str) -> str:
+    """What to say where one model is to be both of a pair."""
+    return (
+        f"{name} is both the small and the large model. Choose a larger one for `large`, or set it"
+        f' to "{NO_MODEL}".'
+    )
 
 
 RULES: Mapping[str, Rule] = {item.name: item.metadata["rule"] for item in fields(Settings)}
@@ -184,7 +157,10 @@ RULES: Mapping[str, Rule] = {item.name: item.metadata["rule"] for item in fields
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """The settings that one source gives, and what to tell the user about the others."""
+    """The settings that one source gives, and what to tell the user about the others.
+
+    The value of a table is a mapping, in which only what is set has a key.
+    """
 
     values: Layer = field(default_factory=dict)
     problems: tuple[str, ...] = ()
@@ -199,87 +175,60 @@ def parse(raw: object, source: str) -> Parsed:
         return Parsed()
     if not isinstance(raw, Mapping):
         return Parsed(problems=(f"{source}: expected a table of settings, not {raw!r}.",))
+    kept = {key: value for key, value in raw.items() if _snake_case(str(key)) not in _EDITOR_KEYS}
+    return _parse_table(kept, source, RULES)
+
+
+def _parse_table(
+    raw: Mapping[Any, Any], source: str, rules: Mapping[str, Rule], within: str = ""
+) -> Parsed:
+    """Read a table by the rules for its keys; `within` names a table inside of the settings."""
     values: dict[str, Any] = {}
     problems: list[str] = []
     for key, value in raw.items():
         name = _snake_case(str(key))
-        rule = RULES.get(name)
-        if value is None or name in _EDITOR_KEYS:
+        rule = rules.get(name)
+        if value is None:
             continue
         if rule is None:
-            problems.append(f'{source}: unknown setting "{key}". {_suggestion(name)}')
+            hint = _suggestion(name, rules, within)
+            problems.append(f'{source}: unknown setting "{within}{key}". {hint}')
         elif not rule.accepts(value):
             problems.append(
-                f'{source}: "{key}" must be {rule.expects}, not {_shown(value)}. '
+                f'{source}: "{within}{key}" must be {rule.expects}, not {_shown(value)}. '
                 "The setting is ignored."
             )
+        elif rule.keys is not None:
+            inner = _parse_table(value, source, rule.keys, f"{within}{key}.")
+            values[name] = inner.values
+            problems += inner.problems
         else:
             values[name] = tuple(value) if isinstance(value, list) else value
     return Parsed(values, tuple(problems))
 
 
-def read_file(path: Path) -> Parsed:
-    """Read a settings file; a missing one sets nothing, a broken one is a problem."""
-    source = path.name
-    try:
-        if not path.is_file():
-            return Parsed()
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE + 1)
-        if len(content) > _LARGEST_FILE:
-            return Parsed(problems=(f"{source}: larger than 64 KiB, so it is not read.",))
-        return parse(tomllib.loads(content.decode("utf-8")), source)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        return Parsed(problems=(f"{source}: cannot be read ({reason}); the defaults are used.",))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        return Parsed(problems=(f"{source}: not valid TOML ({error}); the defaults are used.",))
-
-
-def without_untrusted_model(
-    parsed: Parsed, base: ModelSettings, is_ready: Callable[[str], bool]
-) -> Parsed:
-    """What an untrusted workspace's file may set: no model or device, save for a model at hand.
-
-    `base` is what holds without the file; `is_ready(name)` says whether a registered model is
-    already in the cache.
-    """
-    name = str(parsed.values.get("model", base.name))
-    touched = [key for key in ("model", "device") if key in parsed.values]
-    if not touched or (_PLAIN_NAME.fullmatch(name) and is_ready(name)):
-        return parsed
-    keys = " and ".join(f'"{key}"' for key in touched)
-    values = {key: value for key, value in parsed.values.items() if key not in touched}
-    problem = (
-        f'{FILE_NAME}: {keys} ignored, since this workspace is not trusted and model "{name}" is '
-        "not in the cache. Trust the workspace in your editor, or choose the model in your "
-        "editor's own settings."
-    )
-    return Parsed(values, (*parsed.problems, problem))
-
-
 def merged(layers: Sequence[Layer]) -> Settings:
-    """The settings that result from layers of parsed values, the strongest first."""
+    """The settings that result from layers of parsed values, the strongest first.
+
+    Of a table, too, the stronger layer wins key by key.
+    """
     values: dict[str, Any] = {}
+    thresholds: dict[str, float] = {}
     for layer in layers:
         values = {**layer, **values}
-    return Settings(**values)
-
-
-@lru_cache(maxsize=16)
-def _globs(patterns: tuple[str, ...]) -> pathspec.GitIgnoreSpec:
-    return pathspec.GitIgnoreSpec.from_lines(patterns)
+        thresholds = {**layer.get("thresholds", {}), **thresholds}
+    return Settings(**{**values, "thresholds": tuple(sorted(thresholds.items()))})
 
 
 def _snake_case(key: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", key).lower()
 
 
-def _suggestion(name: str) -> str:
-    near = get_close_matches(name, RULES, n=1, cutoff=0.5)
+def _suggestion(name: str, rules: Mapping[str, Rule], within: str) -> str:
+    near = get_close_matches(name, rules, n=1, cutoff=0.5)
     if near:
-        return f'Did you mean "{near[0]}", which takes {RULES[near[0]].expects}?'
-    return f"Known settings: {', '.join(sorted(RULES))}."
+        return f'Did you mean "{within}{near[0]}", which takes {rules[near[0]].expects}?'
+    return f"Known settings: {', '.join(within + known for known in sorted(rules))}."
 
 
 def _shown(value: object) -> str:

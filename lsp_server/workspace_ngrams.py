@@ -53,10 +53,10 @@ class WorkspaceNGrams:
         worker: Worker,
         is_excluded: IsExcluded,
         store: NGramStore | None,
-        completer: Callable[[], Completer | None],
+        completer: Callable[[Path], Completer | None],
         view_of: ViewOf,
     ) -> None:
-        """`completer` gives the model in use, None until it is loaded."""
+        """`completer` gives the model in use in a folder, None until it is loaded."""
         self._worker = worker
         self._is_excluded = is_excluded
         self._store = store
@@ -96,9 +96,10 @@ class WorkspaceNGrams:
             self._serial += 1
             self._folders[root].accepted.append(Accepted(self._serial, path, text))
 
-    def forget(self) -> None:
-        """What is excluded has changed: begin anew, so that no index holds what it must not."""
-        for root in tuple(self._folders):
+    def forget(self, *roots: Path) -> None:
+        """What is excluded has changed (without `roots`: anywhere): begin anew, so that no index
+        holds what it must not."""
+        for root in [root for root in self._folders if not roots or root in roots]:
             self._end(root)
             self.touch(root)
 
@@ -117,7 +118,8 @@ class WorkspaceNGrams:
         self._worker.cancel((self, root))
 
     def _launch(self, root: Path) -> None:
-        folder, loop, completer = self._folders[root], asyncio.get_running_loop(), self._completer()
+        folder, loop = self._folders[root], asyncio.get_running_loop()
+        completer = self._completer(root)
         folder.timer = None
         if completer is None:
             return

@@ -1,97 +1,77 @@
-"""The settings that hold for one client, kept true while their sources change.
-
-Only the editor can say that a workspace is trusted, and only when it connects
-(`initializationOptions.trusted`): a setting can come from the workspace itself.
-"""
+"""The settings that hold in one workspace folder, kept true while their sources change."""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from polydraft.lsp_server.settings import (
-    FILE_NAME,
-    Layer,
-    Parsed,
-    Settings,
-    merged,
-    parse,
-    read_file,
-    without_untrusted_model,
-)
+from polydraft.lsp_server.calibration_store import calibrated
+from polydraft.lsp_server.client_options import ClientOptions
+from polydraft.lsp_server.settings import FILE_NAME, Layer, Parsed, Settings, merged, parse
+from polydraft.lsp_server.settings_file import read_file, without_untrusted_models
 
 logger = logging.getLogger(__name__)
 
-_OPTIONS_ONLY = frozenset({"trusted", "stream", "calls"})
-
 
 class WorkspaceSettings:
-    """`current` is what holds; each method that may change it returns new problems for the user."""
+    """`current` is what holds and `problems` what is wrong; `reread` first brings both about.
 
-    def __init__(self, is_ready: Callable[[str], bool]) -> None:
+    From the strongest on: `fixed` (e.g. the command line's), the editor's, the client's options,
+    the folder's file, what was measured in the folder (`polydraft calibrate`), the defaults.
+    """
+
+    def __init__(
+        self,
+        is_ready: Callable[[str], bool],
+        root: Path | None = None,
+        options: ClientOptions | None = None,
+        fixed: Layer | None = None,
+    ) -> None:
         self.current = Settings()
-        self.trusted = False
-        self.stream = False
-        self.calls = False
-        self.watched = False  # the editor reports changes of the file
-        self.fixed: Layer = {}  # values that stand over all others, e.g. the command line's
+        self.problems: tuple[str, ...] = ()
+        self._root = root
+        self.file = root / FILE_NAME if root is not None else None  # it need not exist
+        self._source = f"{root.name}/{FILE_NAME}" if root is not None else FILE_NAME
         self._is_ready = is_ready
-        self._file: Path | None = None
+        self._options = options or ClientOptions()
+        self._fixed = fixed or {}
         self._signature: tuple[int, int, int] | None = None
-        self._options = Parsed()
         self._editor = Parsed()
         self._from_file = Parsed()
-        self._told: frozenset[str] = frozenset()
 
-    @property
-    def file(self) -> Path | None:
-        """Where `polydraft.toml` would be; None without a workspace."""
-        return self._file
-
-    def initialize(self, root: Path | None, options: object) -> tuple[str, ...]:
-        """Take `initializationOptions` and read the workspace's file."""
-        problems: list[str] = []
-        if isinstance(options, Mapping):
-            for name in sorted(_OPTIONS_ONLY & options.keys()):
-                if isinstance(options[name], bool):
-                    setattr(self, name, options[name])
-                else:
-                    problems.append(f'initializationOptions: "{name}" must be true or false.')
-            options = {key: value for key, value in options.items() if key not in _OPTIONS_ONLY}
-        self._options = parse(options, "initializationOptions")
-        self._file = root / FILE_NAME if root is not None else None
-        return (*problems, *self.reread())
-
-    def configure(self, raw: object) -> tuple[str, ...]:
+    def configure(self, raw: object) -> None:
         """Take the editor's `polydraft` section; it stands over `initializationOptions`."""
         self._editor = parse(raw, "settings")
-        return self._merge()
+        self._merge()
 
-    def poll(self) -> tuple[str, ...]:
+    def poll(self) -> None:
         """Read the file again if it changed; costs one `stat`."""
-        if self.watched or self._file is None or _signature(self._file) == self._signature:
-            return ()
-        return self.reread()
+        if self.file is not None and _signature(self.file) != self._signature:
+            self.reread()
 
-    def reread(self) -> tuple[str, ...]:
-        if self._file is not None:
-            self._signature = _signature(self._file)
-            self._from_file = read_file(self._file)
-        return self._merge()
+    def reread(self) -> None:
+        if self.file is not None:
+            self._signature = _signature(self.file)
+            self._from_file = read_file(self.file, self._source)
+        self._merge()
 
-    def _merge(self) -> tuple[str, ...]:
-        from_editor = [self.fixed, self._editor.values, self._options.values]
+    def _merge(self) -> None:
+        options = self._options.settings
+        from_editor = [self._fixed, self._editor.values, options.values]
         from_file = self._from_file
-        if not self.trusted:
-            base = merged(from_editor).model_settings
-            from_file = without_untrusted_model(from_file, base, self._is_here)
-        self.current = merged([*from_editor, from_file.values])
-        problems = (*self._options.problems, *self._editor.problems, *from_file.problems)
-        new = tuple(problem for problem in problems if problem not in self._told)
-        self._told = frozenset(problems)
-        return new
+        if not self._options.trusted:
+            base = merged(from_editor)
+            from_file = without_untrusted_models(from_file, base, self._is_here, self._source)
+        said = [*from_editor, from_file.values]
+        self.current = merged([*said, calibrated(self._root, merged(said))])
+        self.problems = (*options.problems, *self._editor.problems, *from_file.problems)
+        if conflict := _conflict(self.current):
+            self.current = replace(self.current, thresholds=())
+            self.problems += (f"thresholds: {conflict}. The defaults are used.",)
 
     def _is_here(self, name: str) -> bool:
         """Whether a model is in the cache; one that nobody has heard of is not."""
@@ -100,6 +80,19 @@ class WorkspaceSettings:
         except Exception:
             logger.info("no model of the name %r is known", name, exc_info=True)
             return False
+
+
+def _conflict(settings: Settings) -> str:
+    """What is wrong with thresholds of which each alone is right."""
+    if not settings.thresholds:
+        return ""
+    from polydraft.completion.switching import Thresholds  # which imports torch
+
+    try:
+        Thresholds(**dict[str, Any](settings.thresholds))
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _signature(path: Path) -> tuple[int, int, int] | None:

@@ -37,6 +37,20 @@ def read_module(directory: Path, dtype: torch.dtype) -> Any:
     )
 
 
+def empty_module(directory: Path) -> Any:
+    """The `…ForCausalLM` without its weights, on the device `meta`: shapes alone, in no memory.
+
+    Raises `ModelError` if the configuration cannot be read or is of no known architecture.
+    """
+    config = read_config(directory)
+
+    def build() -> Any:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+
+    return _read(directory, build)
+
+
 def read_embedding(directory: Path) -> torch.Tensor:
     """The input embeddings [V, D] as stored; mapped, not copied. Raises `ModelError`."""
 

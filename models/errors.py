@@ -55,6 +55,22 @@ class DiskSpaceError(ModelError):
         )
 
 
+class OutOfMemoryError(ModelError, MemoryError):
+    """Models do not fit into memory; raised before they are loaded. Says what would fit.
+
+    A `MemoryError` too, so that who catches these may drop what is not used and try again.
+    """
+
+
+class PairError(ModelError):
+    """Two models cannot work as a pair; `token_id` is the first id that they disagree about, None
+    if it is not for their tokenizers."""
+
+    def __init__(self, text: str, token_id: int | None = None) -> None:
+        super().__init__(text)
+        self.token_id = token_id
+
+
 class ConversionError(ModelError):
     """A GGUF file that cannot be turned into a loadable directory."""
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-_GROWTH = 512  # slots: capacity grows in such steps, so that short prompts stay small
+GROWTH = 512  # slots: capacity grows in such steps, so that short prompts stay small
 
 
 class KVCache:
@@ -84,11 +84,11 @@ class KVCache:
 
 
 def _with_capacity(like: torch.Tensor, length: int, limit: int) -> torch.Tensor:
-    capacity = min(limit, -(-length // _GROWTH) * _GROWTH)
+    capacity = min(limit, -(-length // GROWTH) * GROWTH)
     return like.new_empty(*like.shape[:2], capacity, like.shape[3])
 
 
 def _grown(buffer: torch.Tensor, held: int, length: int, limit: int) -> torch.Tensor:
-    new = _with_capacity(buffer, max(length, buffer.shape[2] + _GROWTH), limit)
+    new = _with_capacity(buffer, max(length, buffer.shape[2] + GROWTH), limit)
     new[:, :, :held] = buffer[:, :, :held]
     return new

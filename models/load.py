@@ -54,7 +54,7 @@ def load_model(
     device, cache_dir = choose_device(device), cache_dir or cache_root()
     tokenizer = ModelTokenizer.from_directory(directory)
     if device == "cpu":
-        weights = _choose_weights(weights, directory, cache_dir)
+        weights = choose_weights(weights, directory, cache_dir)
         model = _cpu_model(directory, weights, len(tokenizer), cache_dir)
     else:
         if weights != AUTO:
@@ -125,7 +125,11 @@ def prompt_format(spec: ModelSpec, tokenizer: ModelTokenizer) -> PromptFormat:
     )
 
 
-def _choose_weights(asked: str, directory: Path, cache_dir: Path) -> str:
+def choose_weights(asked: str, directory: Path, cache_dir: Path) -> str:
+    """The weight format on a CPU: as asked, or for `auto` the fastest that keeps the accuracy.
+
+    Raises `ModelError` if it is unknown, or does not serve this processor or architecture.
+    """
     native = supports(read_config(directory).get_text_config())
     if asked == AUTO:
         costs = remembered(cache_dir)

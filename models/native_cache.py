@@ -13,8 +13,7 @@ import numpy as np
 import torch
 
 from polydraft.models.attention_kernels import BLOCK
-
-_GROWTH = 512  # slots: capacity grows in such steps, so that short prompts stay small
+from polydraft.models.kv_cache import GROWTH
 
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -60,7 +59,7 @@ class NativeCache:
         if end > self.max_length:
             raise ValueError(f"the cache holds at most {self.max_length} slots, not {end}")
         if end > self._values.shape[2]:
-            capacity = min(self.max_length, -(-end // _GROWTH) * _GROWTH)
+            capacity = min(self.max_length, -(-end // GROWTH) * GROWTH)
             capacity = -(-capacity // BLOCK) * BLOCK
             layers, groups, size, _ = self._keys.shape
             keys = np.zeros((layers, groups, size, capacity), np.float32)

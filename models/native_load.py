@@ -18,18 +18,16 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 from polydraft.completion.protocols import Feed
 from polydraft.models.checkpoint import read_config, read_embedding, read_module
 from polydraft.models.native import NativeModel, native_tensors
-from polydraft.models.prepared import prepared_path, save
+from polydraft.models.prepared import NATIVE_LAYOUT, prepared_path, save
 
 logger = logging.getLogger(__name__)
-
-_LAYOUT = "w8a16 1"  # to be changed with the layout of the tensors
 
 
 def native_model(directory: Path, vocab_size: int, cache_dir: Path) -> NativeModel:
     """Load `directory`. Raises `ModelError` if its files do not serve."""
     config = read_config(directory).get_text_config()
     embedding = read_embedding(directory)
-    tensors = _kept(path := prepared_path(directory, cache_dir, _LAYOUT))
+    tensors = _kept(path := prepared_path(directory, cache_dir, NATIVE_LAYOUT))
     if tensors is None:
         tensors = native_tensors(read_module(directory, torch.bfloat16))
         save(tensors, path)

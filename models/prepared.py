@@ -27,13 +27,14 @@ from polydraft.models.quantize import (
     replace_linears,
 )
 
+NATIVE_LAYOUT = "w8a16 1"  # to be changed with the layout of `native.native_tensors`
 logger = logging.getLogger(__name__)
 
 
 def use_int8(module: nn.Module, directory: Path, cache_dir: Path) -> None:
     """Replace the linear layers of `module`, which was read from `directory`, by int8 ones."""
     # int8_top_level also takes torch's one warning about these tensors, before threads start.
-    path = prepared_path(directory, cache_dir, str(int8_top_level()))
+    path = prepared_path(directory, cache_dir, int8_layout())
     if path.is_file():
         try:
             _replace_from(module, path)
@@ -49,6 +50,11 @@ def use_int8(module: nn.Module, directory: Path, cache_dir: Path) -> None:
 
     replace_linears(module, pack)
     save(made, path)
+
+
+def int8_layout() -> str:
+    """The layout of int8 weights on this processor, for `prepared_path`."""
+    return str(int8_top_level())
 
 
 def _replace_from(module: nn.Module, path: Path) -> None:

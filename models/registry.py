@@ -78,6 +78,20 @@ class Registry:
                 return spec
         return ModelSpec(name=repo.replace("/", "--"), sources=(HubSource(repo),))
 
+    def larger_siblings(self, spec: ModelSpec) -> tuple[str, ...]:
+        """Models that may be the large one of a pair with `spec`: larger, and of its family.
+
+        Not those whose fill-in-the-middle is broken: they would judge by the prefix alone.
+        """
+        return tuple(
+            other.name
+            for other in self
+            if other.family
+            and other.family == spec.family
+            and (other.parameters or 0) > (spec.parameters or 0)
+            and not (other.fim and other.fim.broken)
+        )
+
     def recognise(self, spec: ModelSpec, directory: Path) -> ModelSpec:
         """The spec with its prompt format filled in from the tokenizer in `directory`, if it came
         without a family; unchanged if it has one."""

@@ -75,6 +75,15 @@ class ModelTokenizer:
         """Added token → id."""
         return self._specials
 
+    @property
+    def byte_level(self) -> bool:
+        """Whether pieces spell bytes in GPT-2's alphabet, not as SentencePiece does."""
+        return self._byte_level
+
+    def piece(self, index: int) -> str | None:
+        """How the vocabulary spells a token; None for ids that no token has."""
+        return self._pieces[index] if 0 <= index < self._size else None
+
     def special(self, token: str) -> int:
         """The id of a special token; KeyError if the vocabulary lacks it."""
         return self._specials[token]
@@ -94,7 +103,7 @@ class ModelTokenizer:
         no token has."""
         known = self._bytes.get(index)
         if known is None:
-            piece = self._pieces[index] if 0 <= index < self._size else None
+            piece = self.piece(index)
             known = self._bytes[index] = b"" if piece is None else self._spell(piece)
         return known
 

@@ -10,10 +10,14 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def no_user_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The registry is ours alone, whatever `models.toml` the person at this machine has."""
+    """The registry is ours alone, whatever `models.toml` the person at this machine has.
+
+    No calibration of theirs holds either.
+    """
     nowhere = tmp_path_factory.mktemp("config")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(nowhere))
+        patch.setenv("POLYDRAFT_STATE", str(nowhere / "state"))
         yield
 
 

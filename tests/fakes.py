@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from polydraft.completion.ngram_index import NGramIndex
+from polydraft.completion.protocols import Completer
 from polydraft.completion.types import (
     CancelToken,
     Completion,
@@ -26,6 +27,7 @@ from polydraft.completion.types import (
     Request,
     Stats,
 )
+from polydraft.lsp_server.settings import ModelSettings, Switching
 
 T = TypeVar("T")
 Write = Callable[[Request], Sequence[str | Draft]]
@@ -137,32 +139,120 @@ class FakeCompleter:
 
 
 @dataclass
+class FakePair:
+    """A `Completer` of two: it announces what the small one writes, then the large one writes.
+
+    The large one's gate holds it in between.
+    """
+
+    small: FakeCompleter
+    large: FakeCompleter
+    switching: Switching = Switching()
+    notices: list[str] = field(default_factory=list)  # one a request, as long as there are any
+    announces: bool = True
+
+    @property
+    def tokenizer_id(self) -> str:
+        return self.small.tokenizer_id
+
+    def encode(self, text: str) -> list[int]:
+        return self.small.encode(text)
+
+    def complete(
+        self,
+        request: Request,
+        *,
+        cancel: CancelToken | None = None,
+        deadline: Deadline | None = None,
+        on_draft: OnDraft | None = None,
+        on_text: OnText | None = None,
+        on_drafts: OnDrafts | None = None,
+        workspace: NGramIndex | None = None,
+        waiting: int = 0,
+    ) -> Completion:
+        early = self.small.complete(
+            request,
+            cancel=cancel,
+            deadline=deadline,
+            on_draft=on_draft,
+            on_text=on_text,
+            workspace=workspace,
+        )
+        if on_drafts is not None and self.announces:
+            on_drafts(early.drafts)
+        final = self.large.complete(request, cancel=cancel, deadline=deadline)
+        stats = Stats(
+            policy="bild",
+            escalated="confidence: 0.10, threshold 0.20",
+            large_passes=2,
+            large_tokens=5,
+            notice=self.notices.pop(0) if self.notices else "",
+        )
+        return Completion(final.drafts, stats)
+
+    def prefill(self, request: Request, *, cancel: CancelToken | None = None) -> None:
+        self.small.prefill(request, cancel=cancel)
+        self.large.prefill(request, cancel=cancel)
+
+
+@dataclass
 class FakeProvider:
     """A `CompleterProvider` that gives one completer, after the errors that it is to raise first.
 
-    Loading waits while `gate` is not set; `ready` are the models "in the cache".
+    Models that are named in `others`, `errors_of` or `gates` have their own. Loading waits while
+    its gate is not set; `ready` are the models "in the cache". `refusal` is why no two models work
+    together; pairs that were made are in `pairs`.
     """
 
     completer: FakeCompleter = field(default_factory=FakeCompleter)
     errors: list[Exception] = field(default_factory=list)
     ready: set[str] = field(default_factory=set)
-    loads: list[object] = field(default_factory=list)
+    loads: list[ModelSettings] = field(default_factory=list)
+    budgets: list[int | None] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
+    others: dict[str, FakeCompleter] = field(default_factory=dict)
+    errors_of: dict[str, list[Exception]] = field(default_factory=dict)
+    gates: dict[str, threading.Event] = field(default_factory=dict)
+    refusal: Exception | None = None
+    pairs: list[FakePair] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.gate.set()
 
-    def load(self, model: object, progress: Callable[[str, float | None], None]) -> FakeCompleter:
+    def load(
+        self,
+        model: ModelSettings,
+        progress: Callable[[str, float | None], None],
+        *,
+        budget_bytes: int | None = None,
+    ) -> FakeCompleter:
         self.loads.append(model)
+        self.budgets.append(budget_bytes)
         progress("Fetching the weights", 0.5)
-        while not self.gate.wait(STEP_S):
-            progress("Fetching the weights", 0.5)  # raises when the process shuts down
-        if self.errors:
-            raise self.errors.pop(0)
-        return self.completer
+        while not self.gates.get(model.name, self.gate).wait(STEP_S):
+            progress("Fetching the weights", 0.5)  # raises when nobody wants it any more
+        errors = self.errors_of.get(model.name, self.errors)
+        if errors:
+            raise errors.pop(0)
+        return self.others.get(model.name, self.completer)
+
+    def pair(self, small: Completer, large: Completer, switching: Switching) -> FakePair:
+        if self.refusal is not None:
+            raise self.refusal
+        assert isinstance(small, FakeCompleter) and isinstance(large, FakeCompleter)
+        self.pairs.append(FakePair(small, large, switching))
+        return self.pairs[-1]
 
     def is_ready(self, name: str) -> bool:
         return name in self.ready
+
+    def let_go(self) -> None:
+        """Set all gates, so that nothing waits any more."""
+        for gate in (self.gate, *self.gates.values()):
+            gate.set()
+        for completer in (self.completer, *self.others.values()):
+            completer.gate.set()
+            completer.prefill_gate.set()
 
 
 def nothing_excluded(path: Path, root: Path | None) -> bool:

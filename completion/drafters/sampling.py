@@ -61,8 +61,20 @@ class Sampling:
     ) -> None:
         """One more token for each row, from what may follow it."""
         for row, choice in zip(rows, seen, strict=True):
-            p = torch.softmax(torch.tensor(choice.logprobs) / self.temperature, 0)
-            p = p * self.truncation(p, self.limit)
+            p = self._truncated(choice)
             drawn = int(torch.multinomial(p, 1, generator=generator))
             row.take(choice.tokens[drawn], choice.logprobs[drawn], choice, task.ends)
         announce(rows, task)
+
+    def distribution(self, choice: Choice) -> dict[int, float]:
+        """What is drawn from, given `CANDIDATES` choices: the probability of each token kept."""
+        p = self._truncated(choice)
+        p = p / p.sum()
+        return {
+            token: mass for token, mass in zip(choice.tokens, p.tolist(), strict=True) if mass > 0
+        }
+
+    def _truncated(self, choice: Choice) -> torch.Tensor:
+        """Probabilities [C], not normalised, zero for what the rule leaves out."""
+        p = torch.softmax(torch.tensor(choice.logprobs) / self.temperature, 0)
+        return p * self.truncation(p, self.limit)

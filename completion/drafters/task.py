@@ -32,6 +32,7 @@ class Task:
     ngrams: NGrams
     first: tuple[int, ...] | None = None  # the only first tokens allowed (`healing.py`)
     ahead: Ahead = field(default_factory=Ahead)  # what rows run ahead through
+    on_rows: Callable[[Sequence[Row]], None] = lambda rows: None  # before a large model judges them
 
     def restrict(self, logits: torch.Tensor) -> torch.Tensor:
         """logits [V] behind the prompt, with only the allowed first tokens left."""

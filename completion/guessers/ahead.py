@@ -68,6 +68,13 @@ class Ahead:
             tuple(proposal.kind for proposal in found[:count]),
         )
 
+    def free(self, tree: DraftTree, row: Row, most: int) -> list[int]:
+        """At most `most` tokens that cost nothing to propose, for another model's check."""
+        if self.guesser.step_ms:
+            return []
+        with closing(self.guesser.propose(tree, row)) as proposals:
+            return [proposal.token for proposal in islice(proposals, most)]
+
     def learn(self, pending: int, guess: Guess, said: Sequence[Choice]) -> None:
         """What the exact model said behind a row's pending token and behind each guessed one."""
         right = kept(guess.tokens, said)

@@ -57,7 +57,7 @@ class LayerSkip:
         token, path = row.ids[-1], list(row.slots)
         try:
             while True:
-                (logits,) = tree.feed(torch.tensor([token]), [path], self.skip)  # [V]
+                (logits,) = tree.feed(torch.tensor([token]), [path], skip=self.skip)  # [V]
                 token = int(logits.argmax())
                 confidence = math.exp(float(logits[token] - logits.logsumexp(-1)))
                 path.append(tree.next_slot - 1)

@@ -11,9 +11,16 @@ import pytest
 
 from polydraft.lsp_server.cli import run
 from polydraft.lsp_server.one_shot import ModelInUse
-from polydraft.lsp_server.settings import ModelSettings
+from polydraft.lsp_server.settings import ModelSettings, Switching
 from polydraft.models.progress import Progress
-from tests.fakes import FakeCompleter
+from tests.fakes import FakeCompleter, FakePair, Write
+
+LARGE = "qwen2.5-coder-1.5b"  # the command line's large model goes by any name that is known
+
+
+def pair_of(*, small: Write = lambda _: ["small"], large: Write = lambda _: ["large"]) -> FakePair:
+    """A pair of two that write what they are told, with something to say to the user."""
+    return FakePair(FakeCompleter(small), FakeCompleter(large), notices=["The large model failed."])
 
 
 @dataclass
@@ -23,18 +30,31 @@ class FakeLoader:
     completer: FakeCompleter = field(default_factory=FakeCompleter)
     error: BaseException | None = None
     loads: list[ModelSettings] = field(default_factory=list)
+    budgets: list[int | None] = field(default_factory=list)
     stages: tuple[tuple[str, int, int], ...] = ()
+    pairs: list[tuple[str, str, Switching]] = field(default_factory=list)
+    pair_of: FakePair = field(default_factory=pair_of)
+    pair_error: BaseException | None = None
 
     def is_ready(self, name: str) -> bool:
         return True
 
-    def load(self, model: ModelSettings, progress: Progress) -> ModelInUse:
+    def load(
+        self, model: ModelSettings, progress: Progress, budget_bytes: int | None = None
+    ) -> ModelInUse:
         self.loads.append(model)
+        self.budgets.append(budget_bytes)
         for stage in self.stages:
             progress(*stage)
         if self.error is not None:
             raise self.error
         return ModelInUse(self.completer, model.name, "cpu", "int8", 1.5)
+
+    def pair(self, small: ModelInUse, large: ModelInUse, switching: Switching) -> FakePair:
+        if self.pair_error is not None:
+            raise self.pair_error
+        self.pairs.append((small.name, large.name, switching))
+        return self.pair_of
 
 
 @dataclass(frozen=True)

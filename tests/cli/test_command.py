@@ -14,7 +14,7 @@ import pytest
 from tests.cli.support import Shell, write
 
 COMMAND = [sys.executable, "-I", "-m", "polydraft.lsp_server"]
-COMMANDS = ("complete", "serve", "doctor", "models")
+COMMANDS = ("complete", "serve", "calibrate", "doctor", "models")
 
 
 def polydraft(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -127,11 +127,12 @@ def test_serve_refuses_what_it_must_not_or_cannot_do(
 
 
 def test_the_model_of_the_command_line_stands_over_every_setting() -> None:
+    from polydraft.lsp_server.client_options import parse_options
     from polydraft.lsp_server.workspace_settings import WorkspaceSettings
 
-    settings = WorkspaceSettings(lambda name: True)
-    settings.fixed = {"model": "starcoder2-3b"}
-    settings.initialize(None, {"model": "codegemma-2b", "k": 2})
+    options = parse_options({"model": "codegemma-2b", "k": 2})
+    fixed = {"model": "starcoder2-3b"}
+    settings = WorkspaceSettings(lambda name: True, options=options, fixed=fixed)
     settings.configure({"model": "codellama-7b"})
     assert (settings.current.model, settings.current.k) == ("starcoder2-3b", 2)
 

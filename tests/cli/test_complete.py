@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from polydraft.completion.types import Request
-from polydraft.models.errors import ModelError
-from tests.cli.support import Shell, write
+from polydraft.completion.types import Origin, Part, Request
+from polydraft.lsp_server.settings import ModelSettings, Switching
+from polydraft.models.errors import ModelError, PairError
+from tests.cli.support import LARGE, Shell, pair_of, write
 from tests.fakes import draft
 
 
@@ -258,3 +260,102 @@ def test_a_first_download_says_whose_packaging_it_is(shell: Shell, file: Path) -
     assert "third party's packaging" in err
     assert "Downloading qwen2.5-coder-0.5b (491 MB) ..." in err
     assert "Checking" in err and "Converting" in err
+
+
+# A pair -----------------------------------------------------------------------------------------
+
+SMALL = "qwen2.5-coder-0.5b"
+
+
+def test_the_large_model_and_the_policy_reach_the_loader_and_the_pair(
+    shell: Shell, file: Path
+) -> None:
+    result = shell("complete", "--large", LARGE, "--policy", "spec", f"{file}:2:12")
+    assert result.code == 0
+    assert shell.loader.loads == [ModelSettings(SMALL), ModelSettings(LARGE)]
+    assert shell.loader.pairs == [(SMALL, LARGE, Switching("spec"))]
+    assert "‹large›" in result.out and "‹small›" not in result.out
+
+
+def test_without_a_policy_the_pair_has_the_default_one(shell: Shell, file: Path) -> None:
+    shell("complete", "--large", LARGE, f"{file}:2:12")
+    assert shell.loader.pairs == [(SMALL, LARGE, Switching("bild"))]
+
+
+def test_a_workspace_s_pair_is_used_with_its_thresholds_and_its_memory(
+    shell: Shell, file: Path
+) -> None:
+    write(
+        file.parent / "polydraft.toml",
+        'policy = "ead"\nmemory_gb = 3\n[thresholds]\nstay = 2\nentropy = 4\n',
+    )
+    shell("complete", "--large", LARGE, f"{file}:2:12")
+    assert shell.loader.pairs == [(SMALL, LARGE, Switching("ead", (("entropy", 4), ("stay", 2))))]
+    assert shell.loader.budgets == [3_000_000_000] * 2
+
+
+def test_the_small_policy_loads_no_large_model_and_a_policy_alone_needs_none(
+    shell: Shell, file: Path
+) -> None:
+    for arguments in (("--large", LARGE, "--policy", "small"), ("--policy", "large")):
+        shell.loader.loads.clear()
+        assert shell("complete", *arguments, f"{file}:2:12").code == 0
+        assert shell.loader.loads == [ModelSettings(SMALL)]
+    assert shell.loader.pairs == []
+
+
+@pytest.mark.parametrize("name", ["", "fast", "SPEC", "specs"])
+def test_a_wrong_policy_is_wrong_usage_and_the_right_ones_are_named(
+    shell: Shell, file: Path, name: str
+) -> None:
+    result = shell("complete", "--large", LARGE, "--policy", name, f"{file}:1:1")
+    assert (result.code, result.out) == (2, "")
+    assert '--policy must be one of "ead", "bild", "spec", "cascade"' in result.err
+    assert repr(name) in result.err
+    assert shell.loader.loads == []
+
+
+def test_an_unknown_large_model_is_told_before_anything_is_loaded(shell: Shell, file: Path) -> None:
+    result = shell("complete", "--large", "qwen2.5-coder-1.5", f"{file}:1:1")
+    assert result.code == 1
+    assert "Did you mean qwen2.5-coder-1.5b" in result.err
+    assert shell.loader.loads == []
+
+
+def test_one_model_as_both_is_refused_before_anything_is_loaded(shell: Shell, file: Path) -> None:
+    result = shell("complete", "--large", SMALL, f"{file}:1:1")
+    assert result.code == 1
+    assert f"{SMALL} is both the small and the large model" in result.err
+    assert shell.loader.loads == []
+
+
+def test_models_that_cannot_work_together_are_one_paragraph(shell: Shell, file: Path) -> None:
+    shell.loader.pair_error = PairError("Their tokenizers differ.", 7)
+    result = shell("complete", "--large", LARGE, f"{file}:1:1")
+    assert (result.code, result.err) == (1, "polydraft: Their tokenizers differ.\n")
+
+
+def test_the_terminal_says_who_judges_why_it_was_asked_and_what_went_wrong(
+    shell: Shell, file: Path
+) -> None:
+    out = shell("complete", "--large", LARGE, f"{file}:2:12").out
+    assert f"{SMALL} on cpu, int8 weights; checked by {LARGE} on cpu, int8 weights" in out
+    assert "2 of the large model" in out
+    assert "asked it because of confidence: 0.10, threshold 0.20" in out
+    assert "model loaded in 3.0 s" in out
+    assert "The large model failed." in out
+
+
+def test_one_model_alone_says_nothing_of_another(shell: Shell, file: Path) -> None:
+    out = shell("complete", f"{file}:2:12").out
+    assert "checked" not in out and "large" not in out and "asked" not in out
+    assert "wrote:" not in out
+
+
+def test_provenance_is_told_of_a_draft_that_was_streamed_too(shell: Shell, file: Path) -> None:
+    told = replace(draft("same"), parts=(Part(Origin.SMALL, 1, 4),), checked=True)
+    shell.loader.pair_of = pair_of(small=lambda _: ["same"], large=lambda _: [told])
+    out = shell("complete", "--stream", "--large", LARGE, f"{file}:2:12").out
+    assert out.count("‹same›") == 1
+    assert "shown above" in out
+    assert "wrote: small 1 · checked" in out

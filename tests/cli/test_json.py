@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from polydraft.completion.types import Draft, Finish
-from tests.cli.support import Shell, write
+from polydraft.completion.types import Draft, Finish, Origin, Part, Switch, SwitchEvent
+from tests.cli.support import LARGE, Shell, pair_of, write
 from tests.fakes import draft
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "json.md"
@@ -25,7 +25,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
 }
 # What the document describes as a whole, not field by field.
-_OPAQUE = ("kernels.formats", "models", "compute.gpus")
+OPAQUE = ("kernels.formats", "models", "compute.gpus", "memory")
 
 
 def documented(schema: str) -> dict[str, tuple[str, bool]]:
@@ -84,7 +84,11 @@ def test_a_completion_has_the_documented_fields(shell: Shell, place: str) -> Non
         "method": "",
         "finish": "line",
         "token_logprobs": [-0.2, -0.3],
+        "checked": False,
+        "parts": [],
+        "switches": [],
     }
+    assert result.json["large"] is None
     assert result.json["stats"] == {
         "prompt_tokens": 7,
         "recomputed_tokens": 2,
@@ -94,7 +98,79 @@ def test_a_completion_has_the_documented_fields(shell: Shell, place: str) -> Non
         "method": "",
         "method_reason": "",
         "load_ms": 1500,
+        "policy": "",
+        "escalated": "",
+        "large_passes": 0,
+        "large_tokens": 0,
+        "notice": "",
     }
+
+
+def test_a_pair_s_completion_tells_who_wrote_what_and_why(shell: Shell, place: str) -> None:
+    checked = Draft(
+        "1😀23", -0.25, 3, "greedy", Finish.LINE, 0, (4, 5, 6), (-0.2, -0.3, -0.25), "led-beam",
+        (Part(Origin.SMALL, 2, 2), Part(Origin.LARGE, 1, 4)),
+        (SwitchEvent(Switch.ROLLBACK, 2, "loss (nats)", float("inf"), 2.0),),
+        True,
+    )  # fmt: skip
+    shell.loader.pair_of = pair_of(large=lambda _: [checked, draft("2")])
+    result = shell("complete", "--json", "--large", LARGE, place)
+    assert (result.code, result.err) == (0, "")
+    check(result.json, "polydraft.complete/1")
+    assert result.json["model"]["name"] == "qwen2.5-coder-0.5b"
+    assert result.json["large"] == {"name": LARGE, "device": "cpu", "weights": "int8"}
+    first, second = result.json["drafts"]
+    assert first["checked"] is True
+    assert first["parts"] == [
+        {"origin": "small", "tokens": 2, "end": 2},
+        {"origin": "large", "tokens": 1, "end": 4},
+    ]
+    assert first["switches"] == [
+        {
+            "kind": "rollback",
+            "at": 2,
+            "statistic": "loss (nats)",
+            "value": None,
+            "threshold": 2.0,
+        }
+    ]
+    assert (second["checked"], second["parts"], second["switches"]) == (False, [], [])
+    stats = result.json["stats"]
+    assert stats["load_ms"] == 3000  # of both
+    assert {name: stats[name] for name in ("policy", "escalated", "notice")} == {
+        "policy": "bild",
+        "escalated": "confidence: 0.10, threshold 0.20",
+        "notice": "The large model failed.",
+    }
+    assert (stats["large_passes"], stats["large_tokens"]) == (2, 5)
+
+
+def test_a_pair_streams_the_small_model_s_draft_and_then_what_both_made_of_it(
+    shell: Shell, place: str
+) -> None:
+    shell.loader.pair_of = pair_of(small=lambda _: ["draft"], large=lambda _: ["better"])
+    first, last = shell("complete", "--json", "--stream", "--large", LARGE, place).lines
+    assert (first["draft"]["text"], first["draft"]["checked"]) == ("draft", False)
+    assert [each["text"] for each in last["drafts"]] == ["better"]
+    last.pop("event")
+    check(last, "polydraft.complete/1")
+
+
+def test_the_example_in_the_document_adds_up() -> None:
+    section = DOCUMENT.read_text(encoding="utf-8").split("\n## polydraft.complete/1\n")[1]
+    example = json.loads(section.split("```json\n")[1].split("```")[0])
+    for each in example["drafts"]:
+        assert sum(part["tokens"] for part in each["parts"]) == each["token_count"]
+        assert each["parts"][-1]["end"] == len(each["text"])
+        assert len(each["token_logprobs"]) == each["token_count"]
+        assert each["mean_logprob"] == pytest.approx(
+            sum(each["token_logprobs"]) / each["token_count"], abs=1e-6
+        )
+
+
+def test_every_kind_of_switch_and_both_origins_are_documented() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert all(f"`{kind.value}`" in text for kind in (*Switch, *Origin))
 
 
 def test_the_example_in_the_document_is_a_completion() -> None:
@@ -133,7 +209,7 @@ def test_what_is_known_about_a_model_has_the_documented_fields(shell: Shell) -> 
 
 
 def test_a_diagnosis_has_the_documented_fields(shell: Shell) -> None:
-    check(shell("doctor", "--json").json, "polydraft.doctor/1", _OPAQUE)
+    check(shell("doctor", "--json").json, "polydraft.doctor/1", OPAQUE)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,15 @@ def test_the_list_tells_names_licences_and_states(shell: Shell) -> None:
     assert " no " in rows["smollm2-360m"]
 
 
+def test_the_list_names_large_models_that_pair_with_the_default(shell: Shell) -> None:
+    line = next(line for line in shell("models", "list").out.splitlines() if "`large`" in line)
+    assert line.startswith(f"Large models that pair with {SMALL}")
+    assert "qwen2.5-coder-1.5b" in line and "starcoder2" not in line
+    models = {model["name"]: model for model in shell("models", "list", "--json").json["models"]}
+    assert models[SMALL]["large_models"][0] == "qwen2.5-coder-1.5b"
+    assert models["smollm2-1.7b"]["large_models"] == []
+
+
 def test_info_says_whose_packaging_each_source_is_and_what_the_hash_pins(shell: Shell) -> None:
     out = shell("models", "info", SMALL).out
     assert "as Qwen published it" in out

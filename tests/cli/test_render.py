@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from polydraft.completion.types import Completion, Draft
+from polydraft.completion.types import (
+    Completion,
+    Draft,
+    Origin,
+    Part,
+    Switch,
+    SwitchEvent,
+)
 from polydraft.lsp_server.documents import Document
 from polydraft.lsp_server.place import Cursor, Place
-from polydraft.lsp_server.render import draft_lines, page_at, print_completion
+from polydraft.lsp_server.render import draft_lines, page_at, print_completion, provenance
 from tests.fakes import draft
 
 
@@ -104,6 +112,29 @@ def test_no_text_is_lost_in_a_narrow_terminal() -> None:
     plain = re.sub(r"\x1b\[[\d;]*m", "", out)
     rows = [line.partition("│ ")[2] or line for line in plain.splitlines()[2:]]
     assert text in "".join(row.strip() for row in rows)
+
+
+def test_provenance_names_the_parts_in_order_and_every_switch_with_its_cause() -> None:
+    told = replace(
+        draft("a + b"),
+        parts=(Part(Origin.SMALL, 3, 2), Part(Origin.LARGE, 1, 4), Part(Origin.SMALL, 2, 5)),
+        switches=(
+            SwitchEvent(Switch.ROLLBACK, 3, "loss (nats)", 2.5, 2.0),
+            SwitchEvent(Switch.HAND_BACK, 4),
+        ),
+        checked=True,
+    )
+    assert provenance(told) == (
+        "wrote: small 3, large 1, small 2 · checked"
+        " · rollback at token 3 (loss (nats) 2.50, threshold 2.00) · hand back at token 4"
+    )
+    assert "not checked" in provenance(replace(told, checked=False))
+
+
+def test_only_a_pair_s_draft_has_a_line_of_provenance() -> None:
+    told = replace(draft("x"), parts=(Part(Origin.LARGE, 1, 1),), checked=True)
+    assert "   wrote: large 1 · checked" in shown("", 0, told, terminal=False).splitlines()
+    assert "wrote" not in shown("", 0, draft("x"), terminal=False)
 
 
 @pytest.mark.parametrize("evil", ["\x1b[2J", "\x9b2J", "\x07", "\u202e", "\u2066"])

@@ -10,7 +10,7 @@ from polydraft.completion.drafters.auto import Auto, budget
 from polydraft.completion.drafters.led_beam import LedBeam
 from polydraft.completion.engine import Engine
 from polydraft.completion.pass_costs import PassCosts
-from polydraft.lsp_server.settings import DRAFTERS as NAMES
+from polydraft.lsp_server.setting_rules import DRAFTERS as NAMES
 
 FREE = PassCosts({1: 10.0, 8: 10.0, 32: 12.0})  # an idle GPU
 DEAR = PassCosts({1: 10.0, 2: 20.0, 8: 80.0})  # rows cost what passes cost

@@ -28,7 +28,7 @@ from polydraft.completion.protocols import Feed
 from polydraft.completion.rows import Choice, Ends, Row
 from polydraft.completion.tree import DraftTree
 from polydraft.completion.types import Cancelled, CancelToken
-from polydraft.lsp_server.settings import GUESSERS as NAMES
+from polydraft.lsp_server.setting_rules import GUESSERS as NAMES
 
 STOPS = frozenset({0})
 FREE, DEAR = PassCosts({1: 10.0, 32: 10.0}), PassCosts({1: 10.0, 2: 20.0})

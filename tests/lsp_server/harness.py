@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -25,7 +25,8 @@ PATIENCE = 15  # seconds until a test gives up on an event
 
 
 class Editor:
-    """One client. `settings` is what it answers to `workspace/configuration`."""
+    """One client. `settings` is what it answers to `workspace/configuration`, except for folders
+    that have their own in `settings_of`, by URI."""
 
     def __init__(self) -> None:
         self.client = LanguageClient("editor", "1", converter_factory=make_converter)
@@ -36,15 +37,18 @@ class Editor:
         self.progress: list[Any] = []
         self.registered: list[types.Registration] = []
         self.settings: object = None
+        self.settings_of: dict[str, object] = {}
+        self.updates: list[dict[str, Any]] = []
         self._news = asyncio.Condition()
         feature = self.client.feature
         feature("polydraft/status")(lambda params: self._note(self.statuses, params))
+        feature("polydraft/drafts")(lambda params: self._note(self.updates, params))
         feature("polydraft/draft")(lambda params: self._note(self.streamed, params))
         feature("window/showMessage")(lambda params: self._note(self.shown, params.message))
         feature("window/logMessage")(lambda params: self._note(self.logged, params.message))
         feature("$/progress")(lambda params: self._note(self.progress, params.value))
         feature("window/workDoneProgress/create")(lambda params: None)
-        feature("workspace/configuration")(lambda params: [self.settings])
+        feature("workspace/configuration")(lambda params: self._configuration(params))
         feature("client/registerCapability")(
             lambda params: self._note(self.registered, *params.registrations)
         )
@@ -62,13 +66,26 @@ class Editor:
         async with self._news, asyncio.timeout(PATIENCE):
             await self._news.wait_for(lambda: bool(condition()))
 
+    def _configuration(self, params: types.ConfigurationParams) -> list[object]:
+        return [self.settings_of.get(item.scope_uri or "", self.settings) for item in params.items]
+
     async def until_ready(self) -> None:
         await self.until(lambda: self.statuses and self.statuses[-1]["state"] == "ready")
+
+    def status_of(self, root: Path | None = None) -> dict[str, Any]:
+        """The latest status of a folder, by default of whichever."""
+        of = [each for each in self.statuses if root is None or each["root"] == root.as_uri()]
+        return of[-1] if of else {"state": "unknown", "largeState": "unknown"}
+
+    async def until_paired(self, *roots: Path) -> None:
+        for root in roots or (None,):
+            await self.until(lambda root=root: self.status_of(root)["largeState"] == "ready")  # type: ignore[misc]
 
     async def initialize(
         self,
         *,
         root: Path | None = None,
+        folders: Sequence[Path] = (),
         options: dict[str, object] | None = None,
         encodings: list[str] | None = None,
         inline: bool = True,
@@ -84,6 +101,7 @@ class Editor:
             window=types.WindowClientCapabilities(work_done_progress=progress),
             workspace=types.WorkspaceClientCapabilities(
                 configuration=configuration,
+                workspace_folders=bool(folders),
                 did_change_watched_files=types.DidChangeWatchedFilesClientCapabilities(
                     dynamic_registration=watch
                 ),
@@ -93,6 +111,7 @@ class Editor:
             types.InitializeParams(
                 capabilities=capabilities,
                 root_uri=root.as_uri() if root else None,
+                workspace_folders=[folder_of(path) for path in folders] or None,
                 # A slow machine must not cut short what a test holds up.
                 # What is drafted ahead in idle time would mix with the requests that tests count.
                 initialization_options={
@@ -104,6 +123,14 @@ class Editor:
         )
         self.client.initialized(types.InitializedParams())
         return result
+
+    def change_folders(self, *, added: Sequence[Path] = (), removed: Sequence[Path] = ()) -> None:
+        event = types.WorkspaceFoldersChangeEvent(
+            added=[folder_of(path) for path in added], removed=[folder_of(path) for path in removed]
+        )
+        self.client.workspace_did_change_workspace_folders(
+            types.DidChangeWorkspaceFoldersParams(event)
+        )
 
     def open(self, text: str, *, uri: str = URI, language: str = "python") -> None:
         item = types.TextDocumentItem(uri, language, 1, text)
@@ -172,6 +199,10 @@ class Editor:
         self.client.protocol.writer.transport.abort()  # type: ignore[union-attr]
 
 
+def folder_of(path: Path) -> types.WorkspaceFolder:
+    return types.WorkspaceFolder(path.as_uri(), path.name)
+
+
 @asynccontextmanager
 async def serving(
     serve: Callable[..., Awaitable[None]] = serve_tcp, **how: Any
@@ -218,8 +249,7 @@ async def shared(provider: FakeProvider, **callables: Any) -> AsyncIterator[Serv
     try:
         yield services
     finally:
-        provider.gate.set()
-        provider.completer.gate.set()
+        provider.let_go()
         services.close()
 
 
@@ -229,13 +259,13 @@ async def editing(
 ) -> AsyncIterator[Editor]:
     """An initialized editor on a server of its own, with a document open if `text` is given."""
     callables = {key: how.pop(key) for key in ("is_excluded", "gather") if key in how}
-    settings = how.pop("settings", None)
+    settings, settings_of = how.pop("settings", None), how.pop("settings_of", {})
     async with (
         shared(provider, **callables) as services,
         serving(make_server=partial(create_server, services)) as port,
         connected(port) as editor,
     ):
-        editor.settings = settings
+        editor.settings, editor.settings_of = settings, settings_of
         await editor.initialize(**how)
         if text is not None:
             editor.open(text)

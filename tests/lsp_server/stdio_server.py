@@ -1,6 +1,7 @@
 """A real server process on standard streams, with a fake model; started by test_transports.py.
 
-It prints to standard output now and then, as careless libraries do.
+It prints to standard output now and then, as careless libraries do. The model "large" takes its
+time.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +28,12 @@ def noisy(request: Request) -> list[str]:
     return [f"{request.prefix[-1:]}{index}" for index in range(request.k)]
 
 
-provider = FakeProvider(FakeCompleter(write=noisy))
+def slow(request: Request) -> list[str]:
+    time.sleep(0.3)
+    return [f"large {index}" for index in range(request.k)]
+
+
+provider = FakeProvider(FakeCompleter(write=noisy), others={"large": FakeCompleter(write=slow)})
 services = create_services(provider, nothing_excluded, no_context)
 try:
     code = asyncio.run(serve_stdio(partial(create_server, services)))

@@ -104,6 +104,9 @@ async def test_drafts_come_with_scores_provenance_and_cost() -> None:
         "drafter": "greedy",
         "method": "",
         "finish": "line",
+        "parts": [],
+        "switches": [],
+        "checked": False,
     }
     assert answer["stats"] == {
         "promptTokens": 7,
@@ -114,6 +117,10 @@ async def test_drafts_come_with_scores_provenance_and_cost() -> None:
         "fromCache": False,
         "method": "",
         "methodReason": "",
+        "policy": "",
+        "escalated": "",
+        "largePasses": 0,
+        "largeTokens": 0,
     }
 
 

@@ -1,24 +1,29 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from polydraft.lsp_server.settings import (
-    RULES,
-    Settings,
-    merged,
-    parse,
-    read_file,
-    without_untrusted_model,
-)
+from polydraft.completion.switching import POLICIES, Thresholds
+from polydraft.lsp_server import setting_rules
+from polydraft.lsp_server.client_options import parse_options
+from polydraft.lsp_server.setting_rules import THRESHOLDS
+from polydraft.lsp_server.settings import RULES, ModelSettings, Settings, Switching, merged, parse
+from polydraft.lsp_server.settings_file import read_file, without_untrusted_models
 from polydraft.lsp_server.workspace_settings import WorkspaceSettings
 
 VALID = {
     "model": "big",
     "device": "cuda:1",
     "weights": "bf16",
+    "large": "bigger",
+    "large_device": "cpu",
+    "large_weights": "int8",
+    "policy": "ead",
+    "thresholds": {"entropy": 2, "window": 3},
+    "memory_gb": 7.5,
     "drafter": "beam",
     "guesser": "recycling",
     "k": 8,
@@ -36,6 +41,12 @@ WRONG = {
     "model": ["", 3],
     "device": ["gpu", 1, "cuda:"],
     "weights": ["int3", 8],
+    "large": ["", 3],
+    "large_device": ["gpu"],
+    "large_weights": ["int3"],
+    "policy": ["best", 1],
+    "thresholds": [3, "entropy", [1]],
+    "memory_gb": [0, -1, "much", True, float("inf")],
     "drafter": ["best", 1],
     "guesser": ["luck", 1],
     "k": [0, 9, "3", True, 2.5],
@@ -60,7 +71,12 @@ def test_every_setting_can_be_set_and_has_wrong_values() -> None:
     parsed = parse(VALID, "here")
     assert parsed.problems == ()
     assert merged([parsed.values]) == Settings(
-        **{**VALID, "languages_off": ("markdown",), "exclude": ("/gen/", "*.min.js")}
+        **{
+            **VALID,
+            "languages_off": ("markdown",),
+            "exclude": ("/gen/", "*.min.js"),
+            "thresholds": (("entropy", 2), ("window", 3)),
+        }
     )
 
 
@@ -121,6 +137,59 @@ def test_exclude_patterns_are_relative_to_the_workspace() -> None:
     assert not Settings().excludes(root / "x", root)
 
 
+# --- two models ---
+
+
+def test_the_names_of_policies_and_thresholds_are_those_of_the_engine() -> None:
+    assert setting_rules.POLICIES == POLICIES
+    assert set(THRESHOLDS) == {each.name for each in fields(Thresholds)}
+    for name, rule in THRESHOLDS.items():
+        assert rule.accepts(getattr(Thresholds(), name)), name
+
+
+def test_a_wrong_threshold_is_named_and_the_others_hold() -> None:
+    parsed = parse({"thresholds": {"entropie": 1, "window": 0, "confidence": 0.3}}, "here")
+    assert parsed.values == {"thresholds": {"confidence": 0.3}}
+    unknown, wrong = parsed.problems
+    assert unknown == (
+        'here: unknown setting "thresholds.entropie". Did you mean "thresholds.entropy", which '
+        "takes a number from 0?"
+    )
+    assert wrong == (
+        'here: "thresholds.window" must be an integer from 1 to 512, not 0. The setting is ignored.'
+    )
+
+
+def test_thresholds_may_be_in_camel_case_and_the_stronger_layer_wins_key_by_key() -> None:
+    editor = parse({"thresholds": {"entropyReturn": 0.5, "gate": 1}}, "")
+    file = parse({"thresholds": {"gate": 2, "stay": 4}}, "")
+    assert merged([editor.values, file.values]).thresholds == (
+        ("entropy_return", 0.5),
+        ("gate", 1),
+        ("stay", 4),
+    )
+
+
+def test_thresholds_that_contradict_each_other_are_told_and_the_defaults_hold() -> None:
+    settings = WorkspaceSettings(never, options=parse_options({"thresholds": {"entropy": 0.5}}))
+    settings.reread()
+    (problem,) = settings.problems
+    assert "entropy_return (1.0) must not be above entropy (0.5)" in problem
+    assert settings.current.thresholds == ()
+
+
+def test_the_settings_name_a_pair_only_if_a_large_model_would_be_asked() -> None:
+    assert Settings().large_settings is None
+    assert Settings(large="big", policy="small").large_settings is None
+    settings = Settings(
+        large="big", large_device="cpu", policy="ead", thresholds=(("stay", 2),), memory_gb=2
+    )
+    assert settings.models.large == ModelSettings("big", "cpu")
+    assert settings.models.switching == Switching("ead", (("stay", 2),))
+    assert settings.models.memory_bytes == 2_000_000_000
+    assert Settings().models.memory_bytes is None
+
+
 @pytest.mark.parametrize(
     ("values", "ready", "kept"),
     [
@@ -131,41 +200,57 @@ def test_exclude_patterns_are_relative_to_the_workspace() -> None:
         ({"model": "..\\big"}, {"..\\big"}, {}),
         ({"device": "cpu"}, {"small"}, {"device": "cpu"}),
         ({"device": "cpu"}, set(), {}),
+        ({"large": "big"}, {"big"}, {"large": "big"}),
+        ({"large": "big", "large_device": "cuda", "policy": "ead"}, {"small"}, {"policy": "ead"}),
+        ({"large": "./big"}, {"./big"}, {}),
+        ({"large_device": "cpu"}, {"large"}, {"large_device": "cpu"}),
+        ({"large_device": "cpu"}, {"small"}, {}),
+        ({"large": "none", "large_device": "cpu"}, set(), {"large": "none", "large_device": "cpu"}),
+        ({"model": "big", "large": "big"}, {"big"}, {"model": "big", "large": "big"}),
     ],
 )
 def test_an_untrusted_file_may_only_choose_a_model_that_is_here(
     values: dict[str, object], ready: set[str], kept: dict[str, object]
 ) -> None:
-    base = Settings(model="small").model_settings
-    result = without_untrusted_model(parse(values, "polydraft.toml"), base, ready.__contains__)
+    base = Settings(model="small", large="large")
+    result = without_untrusted_models(parse(values, "polydraft.toml"), base, ready.__contains__)
     assert result.values == kept
     assert bool(result.problems) == (kept != values)
     for problem in result.problems:
         assert "not trusted" in problem
 
 
+def test_a_workspace_that_sets_no_large_model_may_say_where_none_runs(tmp_path: Path) -> None:
+    (tmp_path / "polydraft.toml").write_text('large_device = "cuda"\n')
+    settings = WorkspaceSettings(never, tmp_path)
+    settings.reread()
+    assert (settings.problems, settings.current.large_device) == ((), "cuda")
+
+
 def test_editor_over_options_over_file_over_defaults(tmp_path: Path) -> None:
     (tmp_path / "polydraft.toml").write_text("k = 2\nnew_tokens = 2\ndeadline_ms = 200\n")
-    settings = WorkspaceSettings(never)
-    assert settings.initialize(tmp_path, {"k": 4, "new_tokens": 4}) == ()
-    assert settings.configure({"k": 5}) == ()
+    settings = WorkspaceSettings(never, tmp_path, parse_options({"k": 4, "new_tokens": 4}))
+    settings.reread()
+    settings.configure({"k": 5})
+    assert settings.problems == ()
     assert settings.current == Settings(k=5, new_tokens=4, deadline_ms=200)
 
 
 def test_trust_and_streaming_come_with_the_options_only() -> None:
+    options = parse_options({"trusted": True, "stream": "yes"})
+    assert options.settings.problems == ('initializationOptions: "stream" must be true or false.',)
+    assert (options.trusted, options.stream, options.calls) == (True, False, False)
     settings = WorkspaceSettings(never)
-    (problem,) = settings.initialize(None, {"trusted": True, "stream": "yes"})
-    assert problem == 'initializationOptions: "stream" must be true or false.'
-    assert (settings.trusted, settings.stream) == (True, False)
-    (problem,) = WorkspaceSettings(never).configure({"trusted": True})
+    settings.configure({"trusted": True})
+    (problem,) = settings.problems
     assert 'unknown setting "trusted"' in problem
 
 
 def test_a_trusted_workspace_may_name_any_model(tmp_path: Path) -> None:
     (tmp_path / "polydraft.toml").write_text('model = "org/big"\n')
     for trusted, model in [(True, "org/big"), (False, Settings().model)]:
-        settings = WorkspaceSettings(never)
-        settings.initialize(tmp_path, {"trusted": trusted})
+        settings = WorkspaceSettings(never, tmp_path, parse_options({"trusted": trusted}))
+        settings.reread()
         assert settings.current.model == model
 
 
@@ -174,20 +259,23 @@ def test_a_model_that_the_provider_has_never_heard_of_is_not_here(tmp_path: Path
         raise KeyError(name)
 
     (tmp_path / "polydraft.toml").write_text('model = "nonsense"\n')
-    (problem,) = WorkspaceSettings(unheard_of).initialize(tmp_path, None)
+    settings = WorkspaceSettings(unheard_of, tmp_path)
+    settings.reread()
+    (problem,) = settings.problems
     assert "not in the cache" in problem
 
 
-def test_a_changed_file_is_noticed_and_each_problem_told_once(tmp_path: Path) -> None:
-    settings = WorkspaceSettings(never)
-    settings.initialize(tmp_path, None)
-    assert settings.poll() == ()
+def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
+    settings = WorkspaceSettings(never, tmp_path)
+    settings.poll()
+    assert settings.problems == ()
     file = tmp_path / "polydraft.toml"
     file.write_text("k = 7\nfoo = 1\n")
-    (problem,) = settings.poll()
-    assert "foo" in problem
+    settings.poll()
+    (problem,) = settings.problems
+    assert problem.startswith(f'{tmp_path.name}/polydraft.toml: unknown setting "foo"')
     assert settings.current.k == 7
-    assert settings.configure({"k": 6}) == ()
+    settings.configure({"k": 6})
     file.unlink()
-    assert settings.poll() == ()
-    assert settings.current.k == 6
+    settings.poll()
+    assert (settings.problems, settings.current.k) == ((), 6)

@@ -61,6 +61,24 @@ async def test_stdio_serves_drafts_although_something_prints() -> None:
     close_pipes(process)
 
 
+async def test_over_stdio_the_large_models_drafts_follow_the_answer() -> None:
+    editor = Editor()
+    process = await stdio(editor)
+    await editor.initialize(options={"large": "large", "stream": True})
+    await editor.until_paired()
+    editor.open("x = ")
+    answer = await editor.drafts(0, 4)
+    assert [each["text"] for each in answer["drafts"]] == [" 0", " 1", " 2"]
+    await editor.until(lambda: editor.updates)
+    (update,) = editor.updates
+    assert [each["text"] for each in update["drafts"]] == ["large 0", "large 1", "large 2"]
+    assert [each["id"] for each in update["drafts"]] == [each["id"] for each in answer["drafts"]]
+    await editor.leave()
+    assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+    await editor.client.stop()
+    close_pipes(process)
+
+
 async def test_stdio_ends_with_1_on_exit_without_shutdown_and_when_the_client_is_gone() -> None:
     for gone in (False, True):
         editor = Editor()

@@ -407,7 +407,7 @@ async def test_a_folders_index_serves_that_folder_and_that_model_only(
     def view(root: Path, look: int, accepted: Sequence[Accepted]) -> View:
         return view_of(opened(root / "main.py"), look=look, accepted=tuple(accepted))
 
-    ngrams = WorkspaceNGrams(worker, Surroundings().is_excluded, None, lambda: completer, view)
+    ngrams = WorkspaceNGrams(worker, Surroundings().is_excluded, None, lambda root: completer, view)
     for root in (one, two):
         ngrams.touch(root)
     await seen(completer, "wombat", "gibbon")

@@ -1,0 +1,336 @@
+"""Both models on the same drafts: the small one proposes, the large one judges and goes on.
+
+One loop serves every policy (`switching`):
+
+    1. The large model looks at what it has not seen, in one pass over as many tokens as are cheap
+       together, the first draft's before the others'; whatever the policy rejects is taken back and
+       replaced by the large model's best token. That pass is the exact re-score of the drafts, the
+       escalation and the catch-up of its cache in one.
+    2. Other drafts stay alternatives to the first one: the token by which they leave it is theirs
+       to choose, as long as the large model holds it for possible; what follows is judged as usual.
+       Places in the set that fall free go to the large model's own best alternatives.
+    3. The small model catches up in one pass and proposes the next tokens, as many as pay.
+
+Until the first draft is settled; the others get a few passes more.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from polydraft.completion.draft_length import draft_length, rate
+from polydraft.completion.drafters.run import distinct
+from polydraft.completion.drafters.task import Key, Task
+from polydraft.completion.line import Line
+from polydraft.completion.pass_costs import PassCosts
+from polydraft.completion.prefix_cache import common_prefix
+from polydraft.completion.rows import Row
+from polydraft.completion.sight import Prefix, Sight
+from polydraft.completion.switching.policy import Policy, Reason
+from polydraft.completion.types import Origin, Switch
+
+FLOOR = 7.0  # nats: an alternative with less joint probability than e^-7 is not worth a place
+KNOWN = 3.0  # nats: what a draft that is written already is worth in the choice of alternatives
+PATIENCE = 0  # passes of the large model that the other drafts get once the first one is settled
+NEARLY = 1.05
+MOST = 6  # tokens that the small model proposes before a check
+
+
+@dataclass(slots=True)
+class Acceptance:
+    """The share of proposed tokens that stood, over the latest ones."""
+
+    rate: float
+    weight: float = 0.02  # of one token
+
+    def hear(self, stood: bool) -> None:
+        self.rate += self.weight * (stood - self.rate)
+
+
+@dataclass(slots=True)
+class Experience:
+    """What requests so far have shown of those who propose; kept by the engine of a pair."""
+
+    small: Acceptance = field(default_factory=lambda: Acceptance(0.75))
+    guesses: Acceptance = field(default_factory=lambda: Acceptance(0.4))
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What passes of the two models cost on their devices."""
+
+    small: PassCosts
+    large: PassCosts
+
+    @property
+    def window(self) -> int:
+        """Tokens that a pass of the large model takes at nearly the least cost for each."""
+        sizes = range(1, max(self.large.ms) + 1)
+        least = min(self.large.of(n) / n for n in sizes)
+        return next(n for n in sizes if self.large.of(n) / n <= NEARLY * least)
+
+    def length(self, lines: int, experience: Experience) -> int:
+        """How many tokens the small model should propose for each of some drafts.
+
+        None, if free guesses (or none at all) give more tokens a millisecond.
+        """
+
+        def check(tokens: int) -> float:
+            return self.large.of(lines + tokens - 1)
+
+        step, small, free = self.small.of(lines), experience.small.rate, experience.guesses.rate
+        most = draft_length(step, check, small, MOST)
+        guesses = self.guesses(lines, experience)
+        pays = rate(most, step, check, small) > rate(guesses, 0, check, free)
+        return most if pays else 0
+
+    def guesses(self, lines: int, experience: Experience) -> int:
+        """How many tokens that cost nothing to guess are worth a check."""
+        return draft_length(
+            0, lambda n: self.large.of(lines + n - 1), experience.guesses.rate, MOST
+        )
+
+
+@dataclass(slots=True)
+class Escalation:
+    """One request's way through both models; `run` changes the lines that it is given."""
+
+    small: Sight
+    large: Sight
+    policy: Policy
+    task: Task
+    costs: Costs
+    experience: Experience = field(default_factory=Experience)
+
+    def run(self, lines: list[Line]) -> None:
+        """Bring every line to its end. `OutOfTime` leaves those unsettled that had to wait."""
+        leader, *others = lines
+        if self.policy.checks:
+            self._look(lines)
+            self._settle(leader)
+            lines[1:] = self._alternatives(leader, others)
+        else:
+            for line in others:  # where it leaves the first draft it is meant to be unlikely
+                line.since = common_prefix(leader.ids, line.ids) + 1
+            for line in lines:
+                self._cut_where_unsure(line)
+            self._look(lines)
+            self._settle(leader)
+        for line in lines[1:]:
+            self._settle(line)
+        patience = PATIENCE
+        while open_lines := [line for line in lines if not line.settled]:
+            if lines[0].settled:
+                if not patience:
+                    break
+                patience -= 1
+            self._propose(open_lines)
+            self._look([line for line in open_lines if not line.settled])
+            for line in open_lines:
+                self._settle(line)
+        for line in lines:
+            if not line.settled:
+                line.leave()
+
+    # --- the large model ---
+
+    def _look(self, lines: Sequence[Line]) -> None:
+        """One pass of the large model, over as much of the lines as its window holds."""
+        if not self.policy.checks:
+            self.large.look([line.ids for line in lines if line.asked or line.staying])
+            return
+        ends = [line.judged for line in lines]
+        room = self.costs.window - self.large.unseen(
+            [line.ids[:end] for line, end in zip(lines, ends, strict=True)]
+        )
+        for place, line in enumerate(lines):
+            share = room if place == 0 else -(-room // (len(lines) - place))
+            ends[place] += min(max(0, share), line.waiting)
+            room -= ends[place] - line.judged
+        self.large.look([line.ids[:end] for line, end in zip(lines, ends, strict=True)])
+
+    def _settle(self, line: Line) -> None:
+        """Judge what is proposed, as far as the large model has looked, and let it write."""
+        while not line.settled:
+            view = self.large.behind(line.ids[: line.judged])
+            if view is None:
+                return
+            token = line.proposed
+            if token is None and line.finish is not None:
+                line.settled = True
+            elif token is None:
+                if not line.staying:
+                    line.tell(Switch.HAND_OVER, line.asked)
+                self._write(line)
+            else:
+                small = line.small[line.judged]
+                logprob = view.logprob(token)
+                reason = self.policy.rejects(token, small, view.choice, -logprob)
+                proposer = self.experience.guesses if small is None else self.experience.small
+                proposer.hear(reason is None)
+                if reason is None:
+                    line.confirm(logprob)
+                else:
+                    line.reject()
+                    if small is not None:
+                        line.tell(Switch.ROLLBACK, reason)
+                    self._write(line)
+
+    def _write(self, line: Line) -> None:
+        """The large model's next token; a token that a draft of the small one's has is its."""
+        view = self.large.behind(line.ids)
+        assert view is not None
+        line.asked = None
+        known = self.large.behind([*line.ids, view.choice.tokens[0]]) is not None
+        line.write(view.choice, Origin.SMALL if known else Origin.LARGE, self.task.ends)
+        line.staying.append(view.choice)
+
+    # --- the small model ---
+
+    def _propose(self, lines: Sequence[Line]) -> None:
+        """Let the small model go on, unless the large one stays or no proposal pays."""
+        for line in lines:  # what was taken back often fits behind the correction, for nothing
+            for token in line.realigned()[:MOST]:
+                line.guess(token, Origin.SMALL, self.task.ends)
+        writing = [line for line in lines if not line.waiting and self._may_go_back(line)]
+        most = self.task.ends.max_tokens
+        if self.policy.checks and writing:
+            most = self.costs.length(len(writing), self.experience)
+        if not most:
+            if writing:
+                self._guess(writing[0], self.costs.guesses(len(writing), self.experience))
+            return
+        for line in writing:
+            if line.staying:
+                line.tell(Switch.HAND_BACK)
+                line.staying, line.since = [], len(line.ids)
+        for _ in range(most):
+            writing = [
+                line
+                for line in writing
+                if line.finish is None and line.asked is None and line.waiting < most
+            ]
+            if not writing:
+                break
+            self.small.look([line.ids for line in writing])
+            for line in writing:
+                self._take(line)
+
+    def _guess(self, line: Line, most: int) -> None:
+        """Tokens that cost nothing, of the prompt or of the workspace."""
+        for token in self.task.ahead.free(self.large.tree, line.row(), most):
+            line.guess(token, Origin.LARGE, self.task.ends)
+
+    def _may_go_back(self, line: Line) -> bool:
+        if line.staying:
+            return self.policy.hands_back(line.staying)
+        return line.asked is None
+
+    def _take(self, line: Line) -> None:
+        view = self.small.behind(line.ids)
+        assert view is not None
+        line.asked = self.policy.hands_over([*line.uncertain(), view.choice])
+        if line.asked is None:
+            line.propose(view.choice, self.task.ends)
+            if line.finish is not None and not self.policy.checks:
+                line.judged, line.settled = len(line.ids), True
+
+    def _cut_where_unsure(self, line: Line) -> None:
+        """Where the small model's finished draft would have been handed over."""
+        choices = line.uncertain()
+        for end in range(1, len(choices) + 1):
+            reason = self.policy.hands_over(choices[:end])
+            if reason is not None:
+                line.cut(line.since + end - 1)
+                line.judged, line.asked = len(line.ids), reason
+                return
+        line.judged, line.settled = len(line.ids), True
+
+    # --- alternatives to the first draft ---
+
+    def _alternatives(self, leader: Line, others: Sequence[Line]) -> list[Line]:
+        """The best ways to leave the first draft, at most k - 1, in the places of `others`."""
+        tails: dict[Prefix, tuple[int, Line]] = {}
+        for place, line in enumerate(others):
+            path = [*line.ids, *([] if line.stop_token is None else [line.stop_token])]
+            depth = common_prefix(leader.ids, path)
+            if depth < len(path):
+                tails.setdefault((*path[: depth + 1],), (place, line))
+        scores = {prefix: score for prefix, score in self._ways_out(leader, tails)}
+        best = heapq.nlargest(self.task.k - 1, scores, key=scores.__getitem__)
+        places: dict[int, Line] = {}
+        fresh = []
+        for prefix in best:
+            if prefix in tails:
+                place, line = tails[prefix]
+                self._stand(leader, line, len(prefix) - 1)
+                places[place] = line
+            else:
+                fresh.append(self._fork(leader, prefix))
+        free = (place for place in range(self.task.k) if place not in places)
+        places.update(zip(free, fresh, strict=False))
+        return [places[place] for place in sorted(places)]
+
+    def _ways_out(self, leader: Line, tails: Iterable[Prefix]) -> Iterable[tuple[Prefix, float]]:
+        """Prefixes that leave the first draft, with their joint log-probability (nats)."""
+        finished = set(tails)
+        joint = 0.0
+        for depth in range(len(leader.ids) + 1):
+            before = (*leader.ids[:depth],)
+            view = self.large.behind(before)
+            if view is None:
+                return
+            taken = leader.ids[depth] if depth < len(leader.ids) else leader.stop_token
+            extra = [prefix[-1] for prefix in finished if prefix[:-1] == before]
+            for token in {*view.choice.tokens, *extra} - {taken}:
+                score = joint + view.logprob(token)
+                prefix = (*before, token)
+                if score > -FLOOR:
+                    yield prefix, score + (KNOWN if prefix in finished else 0.0)
+            if depth < len(leader.ids):
+                joint += leader.logprobs[depth]
+
+    def _stand(self, leader: Line, line: Line, depth: int) -> None:
+        """An alternative of the small model's: up to and with the token at `depth` it stands."""
+        line.logprobs[:depth] = leader.logprobs[:depth]
+        line.origins[:depth] = leader.origins[:depth]
+        line.small[:depth] = leader.small[:depth]
+        line.judged = depth
+        view = self.large.behind(line.ids[:depth])
+        token = line.proposed
+        assert view is not None and token is not None
+        line.confirm(view.logprob(token))
+        if line.judged == depth:  # it leaves the first draft by ending
+            line.settled = True
+
+    def _fork(self, leader: Line, prefix: Prefix) -> Line:
+        depth = len(prefix) - 1
+        line = Line(
+            "fork",
+            leader.ids[:depth],
+            leader.logprobs[:depth],
+            leader.small[:depth],
+            leader.origins[:depth],
+            judged=depth,
+        )
+        view = self.large.behind(prefix[:-1])
+        assert view is not None
+        logprob = view.logprob(prefix[-1])
+        line.tell(Switch.FORK, Reason("log-probability (nats)", logprob, -FLOOR))
+        line.force(prefix[-1], logprob, self.task.ends)
+        return line
+
+
+def finished_rows(lines: Sequence[Line], before: Sequence[Row], key: Key) -> list[Row]:
+    """When time is over: what is settled, else the small model's draft in its place."""
+    if not lines[0].settled:
+        return list(before)
+    rows = []
+    for place, line in enumerate(lines):
+        if line.settled:
+            rows.append(line.row())
+        elif place < len(before):
+            rows.append(before[place])
+    return distinct(rows, key)

@@ -1,0 +1,127 @@
+"""Which values a setting takes, in words for the user and as a test; and the names among them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+import pathspec
+
+# Names of `polydraft.completion`, without what importing them costs (torch).
+DRAFTERS = (
+    "auto",
+    "greedy",
+    "greedy-ahead",
+    "nucleus",
+    "min-p",
+    "beam",
+    "led-beam",
+    "first-fork",
+    "lazy-fork",
+    "eager-fork",
+    "entropy-fork",
+    "gumbel",
+    "superposed-plain",
+    "superposed-ngrams",
+    "superposed",
+)
+GUESSERS = ("auto", "none", "lookup", "recycling", "layer-skip")
+POLICIES = ("ead", "bild", "spec", "cascade", "small", "large")
+MULTILINE = MappingProxyType({"auto": None, "always": True, "never": False})
+_WEIGHTS = ("auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a setting takes; `keys` are those of a table, each with a rule of its own."""
+
+    expects: str
+    accepts: Callable[[Any], bool]
+    keys: Mapping[str, Rule] | None = None
+
+
+def integer(low: int, high: int) -> Rule:
+    return Rule(
+        f"an integer from {low} to {high}",
+        lambda value: (
+            isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+        ),
+    )
+
+
+def number(expects: str, accepts: Callable[[float], bool]) -> Rule:
+    return Rule(expects, lambda value: _is_number(value) and accepts(value))
+
+
+def one_of(names: Sequence[str], *, quoted: bool = True) -> Rule:
+    shown = ", ".join(f'"{name}"' if quoted else name for name in names)
+    return Rule(f"one of {shown}", lambda value: isinstance(value, str) and value in names)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_globs(value: Any) -> bool:
+    if not STRINGS.accepts(value):
+        return False
+    try:
+        globs(tuple(value))
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=16)
+def globs(patterns: tuple[str, ...]) -> pathspec.GitIgnoreSpec:
+    return pathspec.GitIgnoreSpec.from_lines(patterns)
+
+
+BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool))
+STRINGS = Rule(
+    "a list of strings",
+    lambda value: isinstance(value, list | tuple) and all(isinstance(item, str) for item in value),
+)
+GLOBS = Rule("a list of .gitignore patterns", _is_globs)
+MODEL = Rule("the name of a model", _is_name)
+LARGE = Rule('the name of a model, or "none"', _is_name)
+DEVICE = Rule(
+    'one of "auto", "cpu", "cuda", "cuda:N", "mps"',
+    lambda value: isinstance(value, str) and _DEVICE.fullmatch(value) is not None,
+)
+WEIGHTS = one_of(_WEIGHTS)
+DRAFTER = one_of(DRAFTERS, quoted=False)
+GUESSER = one_of(GUESSERS, quoted=False)
+POLICY = one_of(POLICIES)
+MULTILINES = one_of(tuple(MULTILINE))
+MEMORY = Rule(
+    'a number of gigabytes above 0, or "auto"',
+    lambda value: value == "auto" or (_is_number(value) and value > 0),
+)
+
+_NOT_NEGATIVE = number("a number from 0", lambda value: value >= 0)
+_PROBABILITY = number("a number from 0 to 1", lambda value: 0 <= value <= 1)
+# The fields of `polydraft.completion.switching.Thresholds`.
+THRESHOLDS: Mapping[str, Rule] = MappingProxyType(
+    {
+        "entropy": _NOT_NEGATIVE,
+        "entropy_return": _NOT_NEGATIVE,
+        "window": integer(1, 512),
+        "stay": integer(1, 512),
+        "confidence": _PROBABILITY,
+        "rollback": _NOT_NEGATIVE,
+        "deferral": _NOT_NEGATIVE,
+        "gate": _NOT_NEGATIVE,
+    }
+)
+THRESHOLD_TABLE = Rule("a table", lambda value: isinstance(value, Mapping), THRESHOLDS)
