@@ -18,7 +18,7 @@ from polydraft.completion.protocols import Cache, Feed
 from polydraft.models.load import LoadedModel
 
 BEFORE, JUDGED = 96, 24  # tokens of a text: in the cache, and judged
-CHOOSE, JUDGE = 3, 16  # texts
+CHOOSE, JUDGE = 2, 16  # texts
 SHARES = (0.25, 0.4, 0.55)
 
 Text = tuple[Cache, list[int]]  # what is held, and the ids behind it

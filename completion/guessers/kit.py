@@ -18,7 +18,7 @@ from polydraft.completion.pass_costs import PassCosts
 from polydraft.completion.protocols import Model
 
 AUTO = "auto"
-BEST = Lookup.name  # by docs/measurements.md, with either model
+BEST = Lookup.name  # by docs/measurements.md, timed with the 0.5B model
 GUESSERS = (AUTO, Nothing.name, Lookup.name, Recycling.name, LayerSkip.name)
 
 
