@@ -9,9 +9,7 @@ is the share of tokens that the large model wrote, and the time that the counted
 from __future__ import annotations
 
 import argparse
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,8 @@ from benchmarks.harness import Row as Measure
 from benchmarks.harness import report
 from benchmarks.pair import Pair, mean, policy_from, run
 from benchmarks.plots import Panel, lines
-from polydraft.completion.rows import Choice
-from polydraft.completion.switching import Policy, Reason
+from polydraft.completion.switching import Policy
+from polydraft.completion.switching.chance import Chance
 from polydraft.models.cache_dir import cache_root
 from polydraft.models.registry import DEFAULT_LARGE, DEFAULT_SMALL
 
@@ -34,34 +32,9 @@ SERIES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RandomSwitch:
-    """The large model writes each token with probability `share`, decided by the text alone."""
-
-    share: float
-    name: str = "random"
-    checks: bool = False
-
-    def hands_over(self, small: Sequence[Choice]) -> Reason | None:
-        drawn = random.Random(repr([choice.tokens for choice in small])).random()
-        return Reason("random", drawn, self.share) if drawn < self.share else None
-
-    def looks(self, small: Sequence[Choice]) -> Reason | None:
-        found = (self.hands_over(small[:end]) for end in range(1, len(small) + 1))
-        return next((reason for reason in found if reason is not None), None)
-
-    def rejects(
-        self, token: int, small: Choice | None, large: Choice, loss: float
-    ) -> Reason | None:
-        return None
-
-    def hands_back(self, large: Sequence[Choice]) -> bool:
-        return True
-
-
 def policy_of_text(text: str) -> Policy:
     name, _, share = text.partition(":")
-    return RandomSwitch(float(share)) if name == "random" else policy_from(text)
+    return Chance(float(share), checks=False) if name == "random" else policy_from(text)
 
 
 def summary(

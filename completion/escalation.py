@@ -11,7 +11,7 @@ One loop serves every policy (`switching`):
        Places in the set that fall free go to the large model's own best alternatives.
     3. The small model catches up in one pass and proposes the next tokens, as many as pay.
 
-Until the first draft is settled; the others get a few passes more.
+Until the first draft is settled: what the others lack by then is left as it is.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ from polydraft.completion.pass_costs import PassCosts
 from polydraft.completion.prefix_cache import common_prefix
 from polydraft.completion.rows import Row
 from polydraft.completion.sight import Prefix, Sight
-from polydraft.completion.switching.policy import Policy, Reason
+from polydraft.completion.switching.policy import Policy, Reason, first_hand_over
 from polydraft.completion.types import Origin, Switch
 
 FLOOR = 7.0  # nats: an alternative with less joint probability than e^-7 is not worth a place
 KNOWN = 3.0  # nats: what a draft that is written already is worth in the choice of alternatives
-PATIENCE = 0  # passes of the large model that the other drafts get once the first one is settled
-NEARLY = 1.05
+NEARLY = 1.05  # of the least cost of a token
 MOST = 6  # tokens that the small model proposes before a check
 
 
@@ -120,12 +119,8 @@ class Escalation:
             self._settle(leader)
         for line in lines[1:]:
             self._settle(line)
-        patience = PATIENCE
-        while open_lines := [line for line in lines if not line.settled]:
-            if lines[0].settled:
-                if not patience:
-                    break
-                patience -= 1
+        while not leader.settled:
+            open_lines = [line for line in lines if not line.settled]
             self._propose(open_lines)
             self._look([line for line in open_lines if not line.settled])
             for line in open_lines:
@@ -239,14 +234,11 @@ class Escalation:
 
     def _cut_where_unsure(self, line: Line) -> None:
         """Where the small model's finished draft would have been handed over."""
-        choices = line.uncertain()
-        for end in range(1, len(choices) + 1):
-            reason = self.policy.hands_over(choices[:end])
-            if reason is not None:
-                line.cut(line.since + end - 1)
-                line.judged, line.asked = len(line.ids), reason
-                return
-        line.judged, line.settled = len(line.ids), True
+        found = first_hand_over(self.policy.hands_over, line.uncertain())
+        if found is not None:
+            line.cut(line.since + found[0])
+            line.asked = found[1]
+        line.judged, line.settled = len(line.ids), found is None
 
     # --- alternatives to the first draft ---
 
@@ -258,7 +250,7 @@ class Escalation:
             depth = common_prefix(leader.ids, path)
             if depth < len(path):
                 tails.setdefault((*path[: depth + 1],), (place, line))
-        scores = {prefix: score for prefix, score in self._ways_out(leader, tails)}
+        scores = dict(self._ways_out(leader, tails))
         best = heapq.nlargest(self.task.k - 1, scores, key=scores.__getitem__)
         places: dict[int, Line] = {}
         fresh = []

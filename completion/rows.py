@@ -54,8 +54,12 @@ class Choice:
 
 def choices(logits: torch.Tensor, count: int = ALTERNATIVES) -> list[Choice]:
     """logits [R, V] -> for each row its `count` most probable next tokens."""
-    every = torch.log_softmax(logits, -1)
-    values, indices = top(every, min(count, logits.shape[-1]))
+    return choices_of(torch.log_softmax(logits, -1), count)
+
+
+def choices_of(every: torch.Tensor, count: int = ALTERNATIVES) -> list[Choice]:
+    """The same of log-probabilities [R, V]."""
+    values, indices = top(every, min(count, every.shape[-1]))
     entropies = -torch.linalg.vecdot(every.exp(), every.clamp_min(_LEAST)) / math.log(2)
     found = []
     for logprobs, tokens, entropy in zip(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from polydraft.completion.rows import ALTERNATIVES, Choice, Row, choices
+from polydraft.completion.rows import ALTERNATIVES, Choice, Row, choices_of
 from polydraft.completion.tree import DraftTree
 
 Prefix = tuple[int, ...]
@@ -109,4 +109,6 @@ class Sight:
     def _view(self, logits: torch.Tensor) -> list[View]:
         """logits [R, V] -> R views."""
         logprobs = torch.log_softmax(logits, -1)
-        return [View(*pair) for pair in zip(choices(logprobs, self._count), logprobs, strict=True)]
+        return [
+            View(*pair) for pair in zip(choices_of(logprobs, self._count), logprobs, strict=True)
+        ]

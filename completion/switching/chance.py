@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polydraft.completion.rows import Choice
-from polydraft.completion.switching.policy import Reason, differs
+from polydraft.completion.switching.policy import Reason, differs, first_hand_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Chance:
     def looks(self, small: Sequence[Choice]) -> Reason | None:
         if self.checks:
             return Reason("rate", self.rate, 0.0)
-        found = (self.hands_over(small[:end]) for end in range(1, len(small) + 1))
-        return next((reason for reason in found if reason is not None), None)
+        found = first_hand_over(self.hands_over, small)
+        return None if found is None else found[1]
 
     def rejects(
         self, token: int, small: Choice | None, large: Choice, loss: float

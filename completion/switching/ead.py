@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polydraft.completion.rows import Choice
-from polydraft.completion.switching.policy import Reason
+from polydraft.completion.switching.policy import Reason, first_hand_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Ead:
         return Reason("rolling entropy (bits)", mean, self.up) if mean > self.up else None
 
     def looks(self, small: Sequence[Choice]) -> Reason | None:
-        found = (self.hands_over(small[:end]) for end in range(1, len(small) + 1))
-        return next((reason for reason in found if reason is not None), None)
+        found = first_hand_over(self.hands_over, small)
+        return None if found is None else found[1]
 
     def rejects(
         self, token: int, small: Choice | None, large: Choice, loss: float

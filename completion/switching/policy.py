@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,6 +48,17 @@ class Policy(Protocol):
 
     def hands_back(self, large: Sequence[Choice]) -> bool:
         """Whether the large model stops; large: its choices since it took over, oldest first."""
+
+
+def first_hand_over(
+    hands_over: Callable[[Sequence[Choice]], Reason | None], small: Sequence[Choice]
+) -> tuple[int, Reason] | None:
+    """The first of these tokens that would have been handed over, and why."""
+    for at in range(len(small)):
+        reason = hands_over(small[: at + 1])
+        if reason is not None:
+            return at, reason
+    return None
 
 
 def differs(token: int, large: Choice, loss: float) -> Reason | None:
