@@ -107,6 +107,7 @@ class Escalation:
         """Bring every line to its end. `OutOfTime` leaves those unsettled that had to wait."""
         leader, *others = lines
         if self.policy.checks:
+            leader.reopen()
             self._look(lines)
             self._settle(leader)
             lines[1:] = self._alternatives(leader, others)

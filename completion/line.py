@@ -58,6 +58,12 @@ class Line:
         """The small model's choices since the last switch."""
         return [choice for choice in self.small[self.since :] if choice is not None]
 
+    def reopen(self) -> None:
+        """Go on behind a draft that was only cut short: its end is nobody's choice."""
+        if self.finish is Finish.CUT:
+            del self.small[len(self.ids) :]
+            self.finish = None
+
     def confirm(self, logprob: float) -> None:
         """The proposed token stands, with the judge's log-probability."""
         if self.judged < len(self.ids):

@@ -89,6 +89,15 @@ def test_the_small_model_s_end_of_a_draft_is_judged_like_any_token():
     assert row.switches[0].kind is Switch.ROLLBACK and row.switches[0].at == 2
 
 
+def test_a_first_draft_that_was_only_cut_short_goes_on():
+    """The small model's own best draft is empty here, and the next best was left unfinished."""
+    small, large = models(1.0, 3)
+    prompt = [10, 10, 7, 17, 9]
+    assert naive_greedy(small, prompt, STOPS, 10) == []
+    rows = draft(pair(small, large), prompt, k=2).rows
+    assert rows[0].ids == naive_greedy(large, prompt, STOPS, 10)
+
+
 @settings(max_examples=60, deadline=None)
 @given(prompts, st.integers(0, 5), noises, st.sampled_from(CHECKING))
 def test_judged_tokens_carry_the_large_model_s_log_probabilities(prompt, seed, noise, policy):
