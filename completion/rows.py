@@ -19,7 +19,7 @@ from polydraft.completion.types import Finish, Origin, SwitchEvent
 
 ALTERNATIVES = 6  # kept a depth; forks come from them
 _BLOCK = 128  # of a vocabulary
-_LEAST = -1000.0  # nats: stands for log 0 where it is multiplied by 0
+_LEAST = -1e6  # stands for the logit of a banned token where it is multiplied by 0
 
 EndRule = Callable[[Sequence[int]], Finish | None]
 
@@ -54,20 +54,46 @@ class Choice:
 
 def choices(logits: torch.Tensor, count: int = ALTERNATIVES) -> list[Choice]:
     """logits [R, V] -> for each row its `count` most probable next tokens."""
-    return choices_of(torch.log_softmax(logits, -1), count)
+    return choices_of(logits, log_partition(logits), count)
 
 
-def choices_of(every: torch.Tensor, count: int = ALTERNATIVES) -> list[Choice]:
-    """The same of log-probabilities [R, V]."""
-    values, indices = top(every, min(count, every.shape[-1]))
-    entropies = -torch.linalg.vecdot(every.exp(), every.clamp_min(_LEAST)) / math.log(2)
+def choices_of(
+    logits: torch.Tensor, partition: Partition, count: int = ALTERNATIVES
+) -> list[Choice]:
+    """The same where the partition function is known."""
+    values, indices = top(logits, min(count, logits.shape[-1]))
+    values -= partition.log[:, None]
     found = []
     for logprobs, tokens, entropy in zip(
-        values.tolist(), indices.tolist(), entropies.tolist(), strict=True
+        values.tolist(), indices.tolist(), partition.entropy.tolist(), strict=True
     ):
         possible = sum(value > -math.inf for value in logprobs)  # banned tokens stand last
         found.append(Choice(tuple(tokens[:possible]), tuple(logprobs[:possible]), entropy))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """What makes probabilities of logits [R, V]: p = exp(logit - log)."""
+
+    log: torch.Tensor  # [R] nats: the logarithm of the partition function
+    entropy: torch.Tensor  # [R] bits
+
+
+def log_partition(logits: torch.Tensor) -> Partition:
+    """logits [R, V] -> their partition function and entropy.
+
+    With p = exp(x - log Z), the entropy is log Z - sum p x: one exponential of each logit serves
+    both, and no table of log-probabilities is written.
+    """
+    highest = logits.amax(-1, keepdim=True)
+    weights = (logits - highest).exp_()
+    total = weights.sum(-1)
+    mean = torch.linalg.vecdot(weights, logits) / total
+    if bool(mean.isnan().any()):  # some are banned
+        mean = torch.linalg.vecdot(weights, logits.clamp_min(_LEAST)) / total
+    log = highest[:, 0] + total.log()
+    return Partition(log, ((log - mean) / math.log(2)).clamp_min(0))
 
 
 def top(values: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
-from polydraft.completion.rows import ALTERNATIVES, Choice, Row, choices_of
+from polydraft.completion.rows import ALTERNATIVES, Choice, Row, choices_of, log_partition
 from polydraft.completion.tree import DraftTree
 
 Prefix = tuple[int, ...]
@@ -21,17 +21,18 @@ Prefix = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The next-token distribution behind a prefix; `logprobs` [V] where they were kept."""
+    """The next-token distribution behind a prefix; `logits` [V] where they were kept."""
 
     choice: Choice
-    logprobs: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    log_partition: float = 0.0  # nats
 
     def logprob(self, token: int) -> float:
         """Nats."""
         if token in self.choice.tokens:
             return self.choice.logprobs[self.choice.tokens.index(token)]
-        assert self.logprobs is not None
-        return float(self.logprobs[token])
+        assert self.logits is not None
+        return float(self.logits[token]) - self.log_partition
 
 
 class Sight:
@@ -108,7 +109,6 @@ class Sight:
 
     def _view(self, logits: torch.Tensor) -> list[View]:
         """logits [R, V] -> R views."""
-        logprobs = torch.log_softmax(logits, -1)
-        return [
-            View(*pair) for pair in zip(choices_of(logprobs, self._count), logprobs, strict=True)
-        ]
+        partition = log_partition(logits)
+        found = choices_of(logits, partition, self._count)
+        return [View(*each) for each in zip(found, logits, partition.log.tolist(), strict=True)]
