@@ -30,7 +30,7 @@ _INSTRUCTIONS = (
 def examine(directory: Path) -> Diagnosis:
     """Look at this machine, the cache, and the settings that hold in `directory`.
 
-    Imports torch, and times the number formats if that was never done here (five seconds, half a
+    Imports torch, and times the number formats if that was never done here (six seconds, half a
     minute where the native pass must be compiled first); touches no network.
     """
     found = Diagnosis()

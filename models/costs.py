@@ -68,7 +68,7 @@ def available_formats() -> tuple[str, ...]:
 
 
 def measure() -> dict[str, FormatCost]:
-    """Time every available format on one thread; about five seconds.
+    """Time every available format on one thread; about six seconds, compiling aside.
 
     On one thread, since the answer is remembered: beside another busy process several threads wait
     for each other, and passes take many times as long.
