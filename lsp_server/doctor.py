@@ -30,8 +30,8 @@ _INSTRUCTIONS = (
 def examine(directory: Path) -> Diagnosis:
     """Look at this machine, the cache, and the settings that hold in `directory`.
 
-    Imports torch, and measures the kernels if that was never done here (two seconds); touches no
-    network.
+    Imports torch, and times the number formats if that was never done here (six seconds, half a
+    minute where the native pass must be compiled first); touches no network.
     """
     found = Diagnosis()
     settings = _settings(found, directory)
@@ -187,7 +187,7 @@ def _passes() -> Json:
 
 
 def _kernels(found: Diagnosis) -> Json:
-    from polydraft.models.costs import ACCURATE, fastest, measure, remembered
+    from polydraft.models.costs import ACCURATE, fastest, measure, remembered, threads_reckoned
 
     try:
         costs = remembered(cache_root())
@@ -208,8 +208,8 @@ def _kernels(found: Diagnosis) -> Json:
             "Install a torch build for this processor.",
             fatal=True,
         )
-        return {"chosen": None, "formats": kernels}
-    return {"chosen": fastest(costs), "formats": kernels}
+        return {"chosen": None, "threads": threads_reckoned(), "formats": kernels}
+    return {"chosen": fastest(costs), "threads": threads_reckoned(), "formats": kernels}
 
 
 def _sources(found: Diagnosis) -> None:

@@ -30,10 +30,9 @@ def print_diagnosis(console: Console, found: Diagnosis) -> None:
     for label, value in _rows(found.facts):
         grid.add_row(label, Text(value))
     console.print(grid)
-    kernels: Mapping[str, Json] = found.facts.get("kernels", {}).get("formats", {})
-    if kernels:
+    if found.facts.get("kernels", {}).get("formats"):
         console.print()
-        console.print(_kernel_table(kernels, found.facts["kernels"]["chosen"]))
+        console.print(_kernel_table(found.facts["kernels"]))
     for name, passes in found.facts.get("passes", {}).items():
         console.print()
         console.print(_pass_lines(name, passes), soft_wrap=True)
@@ -120,9 +119,11 @@ def _pass_lines(name: str, passes: Mapping[str, Json]) -> Text:
     return Text("\n".join(lines))
 
 
-def _kernel_table(kernels: Mapping[str, Json], chosen: str | None) -> Table:
+def _kernel_table(kernels: Json) -> Table:
+    chosen, threads = kernels["chosen"], kernels["threads"]
     table = Table(
-        title="One layer's product in each number format, milliseconds on one thread",
+        title="Milliseconds of a pass through a small sample model in each number format, timed on"
+        f" one thread{f' and reckoned for {threads}' * (threads > 1)}",
         title_justify="left",
         title_style="",
         box=None,
@@ -133,7 +134,7 @@ def _kernel_table(kernels: Mapping[str, Json], chosen: str | None) -> Table:
     for rows in ("1 row", "3 rows", "64 rows"):
         table.add_column(rows, justify="right", no_wrap=True)
     table.add_column("")
-    for name, cost in kernels.items():
+    for name, cost in kernels["formats"].items():
         remark = "" if cost["accurate"] else "loses accuracy, never chosen by itself"
         table.add_row(
             Text(name, style="bold green" if name == chosen else ""),

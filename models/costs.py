@@ -1,15 +1,16 @@
 """What each weight format costs on this processor, measured once and remembered.
 
 A processor decides between packed kernels: the one that wins with AVX-512 loses without it by a
-factor of ten. So the formats are timed on one layer-sized product, for the numbers of rows that a
-request consists of, and the fastest of those that keep the model's accuracy is chosen.
+factor of ten. What there is beside the products, Python above all, no second thread shortens; the
+native pass has next to none of it. So what a request consists of is timed, passes through a small
+model (`sample_model.py`), on one thread; with more, its products are taken to be shared among them
+and the rest not. The fastest of the formats that keep a model's accuracy is chosen.
 """
 
 from __future__ import annotations
 
 import json
 import platform
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -17,8 +18,11 @@ from pathlib import Path
 
 import torch
 
+from polydraft.completion.protocols import Model
+from polydraft.models import pass_costs
 from polydraft.models.native_support import processor_serves
-from polydraft.models.quantize import PACKERS, Packer
+from polydraft.models.quantize import PACKERS
+from polydraft.models.threads import available, limit_torch
 
 NATIVE = "w8a16"  # weights int8, inputs int16: the native forward pass, not a kind of layer
 FORMATS = (NATIVE, *PACKERS)
@@ -27,14 +31,14 @@ ACCURATE = (NATIVE, "int8", "int8w", "bf16", "f32")
 
 STEP_ROWS, PREFILL_ROWS = 3, 64
 STEPS, PREFILLS = 24, 1  # what a typical request is made of: short tails of prompt, a draft
-_COPIES = 16  # of a layer, taken in turn: together larger than the caches, as a model is
-_WITH_PYTHON = 1.5  # a whole request against its products, at the least
-_SHAPE = (4096, 1024)  # outputs, inputs: a layer of a small model
+_THREADS = 4  # that products are shared by, at the most: more of them wait for the memory
+_SECONDS, _ROUNDS = 0.25, 2  # of whole passes in a format, at the least
+_MEASURED = f"passes of an eighth of a 0.5B model, {STEP_ROWS} and {PREFILL_ROWS} rows"
 
 
 @dataclass(frozen=True, slots=True)
 class FormatCost:
-    """Milliseconds for one product of `_SHAPE` on one thread, best of several."""
+    """Milliseconds of passes through the sample model with `threads_reckoned` threads."""
 
     one_row: float
     step: float  # STEP_ROWS rows
@@ -47,13 +51,13 @@ class FormatCost:
 
 @cache
 def available_formats() -> tuple[str, ...]:
-    """The formats whose kernels run here and give the right product."""
+    """The formats whose kernels run here; torch's must also give the right product."""
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(64, 128, generator=generator)
     x = torch.randn(2, 128, generator=generator)
     expected = x @ weight.T
-    found = []
-    for name, pack in _packers().items():
+    found = [NATIVE] if processor_serves() else []
+    for name, pack in PACKERS.items():
         try:
             got = pack(weight, None)(x)
         except (ImportError, RuntimeError, NotImplementedError, AttributeError):
@@ -63,61 +67,57 @@ def available_formats() -> tuple[str, ...]:
     return tuple(found)
 
 
-@torch.inference_mode()
 def measure() -> dict[str, FormatCost]:
-    """Time every available format on one thread; about two seconds.
+    """Time every available format on one thread; about six seconds, compiling aside.
 
     On one thread, since the answer is remembered: beside another busy process several threads wait
-    for each other, and every format looks alike.
+    for each other, and passes take many times as long.
     """
-    weight = torch.randn(_SHAPE)
-    costs = {}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    from polydraft.models.sample_model import sample_model, sample_module  # imports transformers
+
+    before, costs = torch.get_num_threads(), {}
+    limit_torch(1)
+    whole, narrow = sample_module(), sample_module(narrow=True)
     try:
         for name in available_formats():
-            layers = [_packers()[name](weight, None) for _ in range(_COPIES)]
-            costs[name] = FormatCost(
-                *(_best_ms(layers, torch.randn(n, _SHAPE[1])) for n in (1, STEP_ROWS, PREFILL_ROWS))
-            )
+            passes = _best_ms(sample_model(whole, name, threads=1), _SECONDS)
+            beside = _best_ms(sample_model(narrow, name, threads=1), _SECONDS / 4)
+            costs[name] = shared(passes, beside, threads_reckoned())
     finally:
-        torch.set_num_threads(threads)
+        limit_torch(before)
     return costs
 
 
-def _packers() -> dict[str, Packer]:
-    """Every format as a single layer, for its price."""
-    if not processor_serves():
-        return dict(PACKERS)
-    from polydraft.models.native_linear import NativeLinear  # compiles; only where it serves
-
-    return {NATIVE: NativeLinear, **PACKERS}
+def threads_reckoned() -> int:
+    """How many share a pass's products."""
+    return min(available(), _THREADS)
 
 
-def _best_ms(layers: Sequence[torch.nn.Module], x: torch.Tensor) -> float:
-    """Milliseconds a layer, the best of several rounds through all of them."""
-    layers[0](x)
-    best, spent = float("inf"), 0.0
-    while spent < 0.05:
-        start = time.perf_counter()
-        for layer in layers:
-            layer(x)
-        taken = time.perf_counter() - start
-        best, spent = min(best, taken), spent + taken
-    return round(best * 1e3 / len(layers), 4)
+def shared(passes: Sequence[float], beside: Sequence[float], threads: int) -> FormatCost:
+    """From milliseconds on one thread, of whole passes and of what is `beside` their products."""
+    pairs = zip(passes, beside, strict=True)
+    return FormatCost(*(round(rest + max(0.0, ms - rest) / threads, 3) for ms, rest in pairs))
+
+
+def _best_ms(model: Model, seconds: float) -> list[float]:
+    """Milliseconds as in `FormatCost`, each the best of several passes.
+
+    All kinds of passes in turn, so that a moment in which others work spoils none of them alone.
+    """
+    cache = pass_costs.with_prompt(model)  # the first pass, which may compile, is not timed
+    feeds = [pass_costs.step(1), pass_costs.step(STEP_ROWS), pass_costs.more_prompt(PREFILL_ROWS)]
+    best, spent, rounds = [float("inf")] * len(feeds), 0.0, 0
+    while spent < 1000 * seconds or rounds < _ROUNDS:
+        for index in (0, 1, 0, 1, 2):
+            ms = pass_costs.timed(model, cache, feeds[index])
+            best[index], spent = min(best[index], ms), spent + ms
+        rounds += 1
+    return best
 
 
 def fastest(costs: Mapping[str, FormatCost]) -> str:
-    """The accurate format with the cheapest typical request.
-
-    Only products are timed here, and they are half of a decode step where Python runs every layer;
-    the native pass has next to nothing beside them (docs/measurements.md).
-    """
-
-    def price(name: str) -> float:
-        return costs[name].request * (1.0 if name == NATIVE else _WITH_PYTHON)
-
-    return min((name for name in costs if name in ACCURATE), key=price)
+    """The accurate format with the cheapest typical request."""
+    return min((name for name in costs if name in ACCURATE), key=lambda name: costs[name].request)
 
 
 def remembered(cache_dir: Path) -> dict[str, FormatCost]:
@@ -143,7 +143,8 @@ def _machine() -> dict[str, str]:
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
         "formats": ", ".join(FORMATS),
-        "measured": f"{_COPIES} layers, {PREFILL_ROWS} rows",
+        "threads": str(threads_reckoned()),
+        "measured": _MEASURED,
     }
 
 

@@ -21,23 +21,41 @@ def measure(model: Model) -> PassCosts:
     The best, not the mean: a machine that is busy just now would mislead for as long as the model
     is loaded.
     """
-    cache = model.new_cache()
-    ids = torch.arange(_PROMPT) % model.vocab_size
-    model.forward(cache, Feed(None, ids, torch.arange(_PROMPT), None, _PROMPT - 1))
+    cache = with_prompt(model)
     best = {tokens: float("inf") for tokens in MEASURED}
     for _ in range(_REPEATS):
         for tokens in MEASURED:
-            best[tokens] = min(best[tokens], _once(model, cache, tokens))
+            best[tokens] = min(best[tokens], timed(model, cache, step(tokens)))
     return PassCosts({tokens: round(ms, 3) for tokens, ms in best.items()})
 
 
-def _once(model: Model, cache: Cache, tokens: int) -> float:
-    visible = torch.zeros(tokens, _PROMPT + tokens, dtype=torch.bool)
+def with_prompt(model: Model) -> Cache:
+    """A cache that holds a prompt."""
+    cache = model.new_cache()
+    ids = torch.arange(_PROMPT) % model.vocab_size
+    model.forward(cache, Feed(None, ids, torch.arange(_PROMPT), None, _PROMPT - 1))
+    return cache
+
+
+def step(rows: int) -> Feed:
+    """One token for each of several rows that go on from the prompt."""
+    visible = torch.zeros(rows, _PROMPT + rows, dtype=torch.bool)
     visible[:, :_PROMPT] = True
-    visible[:, _PROMPT:] = torch.eye(tokens, dtype=torch.bool)
-    ids, positions = torch.zeros(tokens, dtype=torch.long), torch.full((tokens,), _PROMPT)
+    visible[:, _PROMPT:] = torch.eye(rows, dtype=torch.bool)
+    ids, positions = torch.zeros(rows, dtype=torch.long), torch.full((rows,), _PROMPT)
+    return Feed(None, ids, positions, visible)
+
+
+def more_prompt(tokens: int) -> Feed:
+    """The prompt's next tokens."""
+    ids, positions = torch.zeros(tokens, dtype=torch.long), torch.arange(_PROMPT, _PROMPT + tokens)
+    return Feed(None, ids, positions, None, tokens - 1)
+
+
+def timed(model: Model, cache: Cache, feed: Feed) -> float:
+    """Milliseconds of a pass behind the prompt; leaves the cache as it was."""
     start = time.perf_counter()
-    model.forward(cache, Feed(None, ids, positions, visible))
+    model.forward(cache, feed)
     taken = time.perf_counter() - start
     cache.crop(_PROMPT)
     return 1000 * taken

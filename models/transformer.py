@@ -38,8 +38,10 @@ class TransformerModel:
         decoder: nn.Module,  # a `LeanDecoder` or a `PlainDecoder`
         vocab_size: int | None = None,
         max_slots: int | None = None,
+        threads: int | None = None,
     ) -> None:
         config = config.get_text_config()
+        self.threads = threads or available()
         self._embedding = embedding
         self._decoder = decoder
         self._heads: int = config.num_attention_heads
@@ -78,7 +80,7 @@ class TransformerModel:
     def forward(self, cache: Cache, feed: Feed) -> torch.Tensor:
         """Append M slots to the cache; returns logits [M - logits_from, V] in float32."""
         assert isinstance(cache, KVCache)
-        limit_torch(available())
+        limit_torch(self.threads)
         embeddings = feed.embeddings
         if embeddings is None:
             assert feed.ids is not None
