@@ -25,10 +25,10 @@ from polydraft.completion.completer import EngineCompleter
 from polydraft.completion.drafters import Drafter, Task
 from polydraft.completion.drafters.auto import Auto, Plan
 from polydraft.completion.engine import Drafting, Engine, Outcome
-from polydraft.completion.escalation import Costs
 from polydraft.completion.guessers.ahead import Ahead
 from polydraft.completion.meter import Meter
 from polydraft.completion.ngram_index import NGramIndex
+from polydraft.completion.pacing import Costs
 from polydraft.completion.pair import PairEngine
 from polydraft.completion.switching import Policy, Thresholds, policy_of
 from polydraft.completion.types import Budget, Origin, Request

@@ -2,29 +2,33 @@
 
 One loop serves every policy (`switching`):
 
-    1. The large model looks at what it has not seen, in one pass over as many tokens as are cheap
-       together, the first draft's before the others'; whatever the policy rejects is taken back and
-       replaced by the large model's best token. That pass is the exact re-score of the drafts, the
-       escalation and the catch-up of its cache in one.
+    1. The large model looks at what it has not seen, in one pass over the tokens that the small one
+       holds for most probable (as dynamic draft trees do: EAGLE-2, arXiv 2406.16858, section 4.1),
+       as many as are cheap together; whatever the policy rejects is taken back and replaced by the
+       large model's best token. That pass is the exact re-score of the drafts, the escalation and
+       the catch-up of its cache in one. A draft whose rest is sure enough is not looked at further.
     2. Other drafts stay alternatives to the first one: the token by which they leave it is theirs
        to choose, as long as the large model holds it for possible; what follows is judged as usual.
        Places in the set that fall free go to the large model's own best alternatives.
     3. The small model catches up in one pass and proposes the next tokens, as many as pay.
 
-Until the first draft is settled: what the others lack by then is left as it is.
+Until the first draft is settled: what the others lack by then is left as it is. On devices of
+their own both models work at once: while the large one looks, the small one goes on behind what it
+has proposed, as if all of it stood (PEARL's post-verify; Liu et al., arXiv 2408.11850).
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor, wait
 from dataclasses import dataclass, field
 
-from polydraft.completion.draft_length import draft_length, rate
 from polydraft.completion.drafters.run import distinct
 from polydraft.completion.drafters.task import Key, Task
 from polydraft.completion.line import Line
-from polydraft.completion.pass_costs import PassCosts
+from polydraft.completion.pacing import MOST, Costs, Experience, worth_looking
 from polydraft.completion.prefix_cache import common_prefix
 from polydraft.completion.rows import Row
 from polydraft.completion.sight import Prefix, Sight
@@ -33,63 +37,7 @@ from polydraft.completion.types import Origin, Switch
 
 FLOOR = 7.0  # nats: an alternative with less joint probability than e^-7 is not worth a place
 KNOWN = 3.0  # nats: what a draft that is written already is worth in the choice of alternatives
-NEARLY = 1.05  # of the least cost of a token
-MOST = 6  # tokens that the small model proposes before a check
-
-
-@dataclass(slots=True)
-class Acceptance:
-    """The share of proposed tokens that stood, over the latest ones."""
-
-    rate: float
-    weight: float = 0.02  # of one token
-
-    def hear(self, stood: bool) -> None:
-        self.rate += self.weight * (stood - self.rate)
-
-
-@dataclass(slots=True)
-class Experience:
-    """What requests so far have shown of those who propose; kept by the engine of a pair."""
-
-    small: Acceptance = field(default_factory=lambda: Acceptance(0.75))
-    guesses: Acceptance = field(default_factory=lambda: Acceptance(0.4))
-
-
-@dataclass(frozen=True, slots=True)
-class Costs:
-    """What passes of the two models cost on their devices."""
-
-    small: PassCosts
-    large: PassCosts
-
-    @property
-    def window(self) -> int:
-        """Tokens that a pass of the large model takes at nearly the least cost for each."""
-        sizes = range(1, max(self.large.ms) + 1)
-        least = min(self.large.of(n) / n for n in sizes)
-        return next(n for n in sizes if self.large.of(n) / n <= NEARLY * least)
-
-    def length(self, lines: int, experience: Experience) -> int:
-        """How many tokens the small model should propose for each of some drafts.
-
-        None, if free guesses (or none at all) give more tokens a millisecond.
-        """
-
-        def check(tokens: int) -> float:
-            return self.large.of(lines + tokens - 1)
-
-        step, small, free = self.small.of(lines), experience.small.rate, experience.guesses.rate
-        most = draft_length(step, check, small, MOST)
-        guesses = self.guesses(lines, experience)
-        pays = rate(most, step, check, small) > rate(guesses, 0, check, free)
-        return most if pays else 0
-
-    def guesses(self, lines: int, experience: Experience) -> int:
-        """How many tokens that cost nothing to guess are worth a check."""
-        return draft_length(
-            0, lambda n: self.large.of(lines + n - 1), experience.guesses.rate, MOST
-        )
+BESIDE = 0.3  # what a token of another draft is worth against one of the first, which is awaited
 
 
 @dataclass(slots=True)
@@ -102,6 +50,7 @@ class Escalation:
     task: Task
     costs: Costs
     experience: Experience = field(default_factory=Experience)
+    beside: Executor | None = None  # where the large model's passes run; None: in their turn
 
     def run(self, lines: list[Line]) -> None:
         """Bring every line to its end. `OutOfTime` leaves those unsettled that had to wait."""
@@ -133,25 +82,44 @@ class Escalation:
     # --- the large model ---
 
     def _look(self, lines: Sequence[Line]) -> None:
-        """One pass of the large model, over as much of the lines as its window holds."""
-        if not self.policy.checks:
-            self.large.look([line.ids for line in lines if line.asked or line.staying])
+        """One pass of the large model; beside it the small one goes on, if it can."""
+        prefixes = self._worth_looking(lines)
+        if self.beside is None or not self.policy.checks:
+            self.large.look(prefixes)
             return
-        ends = [line.judged for line in lines]
-        room = self.costs.window - self.large.unseen(
-            [line.ids[:end] for line, end in zip(lines, ends, strict=True)]
+        looking = self.beside.submit(self.large.look, prefixes)
+        try:
+            self._go_on(lines, MOST)
+        finally:
+            wait([looking])
+        looking.result()
+
+    def _worth_looking(self, lines: Sequence[Line]) -> list[Prefix]:
+        """What stands already, and the most probable of what is proposed."""
+        if not self.policy.checks:
+            return [(*line.ids,) for line in lines if line.asked or line.staying]
+        held = [(*line.ids[: line.judged],) for line in lines]
+        chances: dict[Prefix, float] = {}
+        for line in lines:
+            chance = 1.0 if line is lines[0] else BESIDE
+            for at in range(line.judged, len(line.ids)):
+                guessed = line.small[at] is None
+                chance *= self.experience.guesses.rate if guessed else math.exp(line.logprobs[at])
+                prefix = (*line.ids[: at + 1],)
+                chances[prefix] = max(chance, chances.get(prefix, 0.0))
+        order = sorted(chances, key=chances.__getitem__, reverse=True)
+        before = self.large.unseen(held)
+        count = worth_looking(
+            [chances[prefix] for prefix in order], lambda n: self.costs.large.of(max(1, before + n))
         )
-        for place, line in enumerate(lines):
-            share = room if place == 0 else -(-room // (len(lines) - place))
-            ends[place] += min(max(0, share), line.waiting)
-            room -= ends[place] - line.judged
-        self.large.look([line.ids[:end] for line, end in zip(lines, ends, strict=True)])
+        return [*held, *order[:count]]
 
     def _settle(self, line: Line) -> None:
         """Judge what is proposed, as far as the large model has looked, and let it write."""
         while not line.settled:
             view = self.large.behind(line.ids[: line.judged])
             if view is None:
+                line.settled = self._sure(line)
                 return
             token = line.proposed
             if token is None and line.finish is not None:
@@ -173,6 +141,12 @@ class Escalation:
                     if small is not None:
                         line.tell(Switch.ROLLBACK, reason)
                     self._write(line)
+
+    def _sure(self, line: Line) -> bool:
+        """Whether a finished draft's rest is not worth a look, by what the small model said."""
+        rest = [choice for choice in line.small[line.judged :] if choice is not None]
+        whole = line.finish is not None and len(rest) == len(line.small) - line.judged
+        return whole and bool(rest) and self.policy.looks(rest) is None
 
     def _write(self, line: Line) -> None:
         """The large model's next token; a token that a draft of the small one's has is its."""
@@ -202,14 +176,19 @@ class Escalation:
             if line.staying:
                 line.tell(Switch.HAND_BACK)
                 line.staying, line.since = [], len(line.ids)
-        for _ in range(most):
+        self._go_on(writing, most)
+
+    def _go_on(self, lines: Sequence[Line], most: int) -> None:
+        """The small model's next tokens, `most` for each of the drafts."""
+        ends = [len(line.ids) + most for line in lines]
+        while True:
             writing = [
                 line
-                for line in writing
-                if line.finish is None and line.asked is None and line.waiting < most
+                for line, end in zip(lines, ends, strict=True)
+                if line.finish is None and line.asked is None and len(line.ids) < end
             ]
             if not writing:
-                break
+                return
             self.small.look([line.ids for line in writing])
             for line in writing:
                 self._take(line)

@@ -8,8 +8,8 @@ across requests as the small one's is, and what little is new of it joins the fi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -19,11 +19,12 @@ from polydraft.completion.drafters.run import distinct
 from polydraft.completion.drafters.sampling import CANDIDATES, Sampling
 from polydraft.completion.drafters.task import Drafter, Task
 from polydraft.completion.engine import Engine, Opened, Outcome, Work, keep
-from polydraft.completion.escalation import Costs, Escalation, Experience, finished_rows
+from polydraft.completion.escalation import Escalation, finished_rows
 from polydraft.completion.guessers.ahead import Ahead
 from polydraft.completion.line import Line
 from polydraft.completion.meter import Meter, OutOfTime
 from polydraft.completion.ngram_index import NGramIndex
+from polydraft.completion.pacing import Costs, Experience
 from polydraft.completion.rows import Row
 from polydraft.completion.sight import Sight
 from polydraft.completion.spec_sampling import SampledSpeculation
@@ -114,8 +115,23 @@ class PairEngine:
             return outcome
         if isinstance(drafter, Sampling) and isinstance(self._policy, Spec):
             return self._sample(prompt, task, meter, drafter)
+        with self._beside() as beside:
+            reading = None
+            if beside is not None:
+                reading = beside.submit(self._warm_large, prompt, meter.beside())
+            return self._draft(prompt, task, meter, drafter, beside, reading)
+
+    def _draft(
+        self,
+        prompt: Sequence[int],
+        task: Task,
+        meter: Meter,
+        drafter: Drafter,
+        beside: Executor | None,
+        reading: Future[None] | None,
+    ) -> Outcome:
         try:
-            with self._meanwhile(prompt, meter) as wait, self._small.opened(prompt, meter) as small:
+            with self._small.opened(prompt, meter) as small:
                 assert small.logits is not None
                 logits = task.restrict(small.logits)
                 rows = drafter.draft(small.tree, logits, task)
@@ -125,8 +141,9 @@ class PairEngine:
                 asked, why = _Asked(rows), self._why(rows, sight)
                 if why:
                     task.on_rows(rows)
-                    wait()
-                    asked = self._ask(prompt, rows, sight, task, meter)
+                    if reading is not None:
+                        reading.exception()  # what went wrong goes wrong below again, and is told
+                    asked = self._ask(prompt, rows, sight, task, meter, beside)
                     _keep(small, sight, asked.rows)
         except OutOfTime:
             return Outcome([], len(prompt), len(prompt))
@@ -139,22 +156,17 @@ class PairEngine:
             pass
 
     @contextmanager
-    def _meanwhile(self, prompt: Sequence[int], meter: Meter) -> Iterator[Callable[[], None]]:
-        """On a device of its own the large model reads the prompt while the small one drafts.
+    def _beside(self) -> Iterator[Executor | None]:
+        """A thread for the large model, if it has a device of its own.
 
-        -> what waits for it. On one device it would only take the small one's time: there its
-        prompt comes behind the small one's drafts.
+        There it reads the prompt while the small one drafts, and looks while the small one goes on.
+        On one device it would only take the small one's time: there each has its turn.
         """
         if not self._apart:
-            yield lambda: None
+            yield None
             return
-        with ThreadPoolExecutor(1, "polydraft-large") as pool:
-            reading = pool.submit(self._warm_large, prompt, meter.beside())
-
-            def wait() -> None:  # whatever went wrong there will go wrong here again, and be told
-                reading.exception()
-
-            yield wait
+        with ThreadPoolExecutor(1, "polydraft-large") as thread:
+            yield thread
 
     def _sample(
         self, prompt: Sequence[int], task: Task, meter: Meter, sampling: Sampling
@@ -206,7 +218,13 @@ class PairEngine:
         return f"{reason.statistic}: {reason.value:.2f}, threshold {reason.threshold:.2f}"
 
     def _ask(
-        self, prompt: Sequence[int], rows: list[Row], small: Sight, task: Task, meter: Meter
+        self,
+        prompt: Sequence[int],
+        rows: list[Row],
+        small: Sight,
+        task: Task,
+        meter: Meter,
+        beside: Executor | None,
     ) -> _Asked:
         lines = [Line.of(row) for row in rows]
         if not rows:  # the small model has nothing to say: that is judged as well
@@ -219,7 +237,7 @@ class PairEngine:
             with self._large.opened(prompt, meter, leave=TAIL) as opened:
                 sight = Sight(opened.tree, opened.tail, task.restrict)
                 escalation = Escalation(
-                    small, sight, self._policy, task, self._costs, self._experience
+                    small, sight, self._policy, task, self._costs, self._experience, beside
                 )
                 try:
                     escalation.run(lines)

@@ -12,7 +12,7 @@ from weakref import WeakSet
 from polydraft.completion.completer import EngineCompleter
 from polydraft.completion.drafters.auto import Auto
 from polydraft.completion.engine import Engine
-from polydraft.completion.escalation import Costs
+from polydraft.completion.pacing import Costs
 from polydraft.completion.pair import PairEngine
 from polydraft.completion.protocols import Completer
 from polydraft.completion.switching import Policy, Thresholds, policy_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections import Counter
 
 import pytest
@@ -15,9 +16,9 @@ from toy import ToyModel, naive_greedy, naive_logits, naive_logprob
 from polydraft.completion.drafters import DRAFTERS, Task
 from polydraft.completion.drafters.sampling import CANDIDATES, Sampling, nucleus
 from polydraft.completion.engine import Engine, Outcome
-from polydraft.completion.escalation import Costs
 from polydraft.completion.meter import Meter
 from polydraft.completion.ngram import NGrams
+from polydraft.completion.pacing import Costs
 from polydraft.completion.pair import PairEngine
 from polydraft.completion.pass_costs import PassCosts
 from polydraft.completion.rows import Ends, Row, choices
@@ -27,6 +28,7 @@ from polydraft.completion.types import Cancelled, CancelToken, Deadline, Finish,
 
 STOPS = frozenset({0})
 FLAT = Costs(PassCosts({1: 1.0, 8: 1.1}), PassCosts({1: 4.0, 8: 4.4, 16: 9.0}))
+FAR = Costs(PassCosts({1: 1.0, 8: 1.1}), PassCosts({1: 15.0, 8: 16.0}))
 STEEP = Costs(PassCosts({1: 1.0}), PassCosts({1: 1.0}))  # five tokens cost five steps
 CHECKING = ("bild", "spec", "cascade")
 prompts = st.lists(st.integers(1, 23), min_size=1, max_size=40)
@@ -41,9 +43,9 @@ def models(noise: float = 0.7, seed: int = 0) -> tuple[ToyModel, ToyModel]:
     return small, large
 
 
-def pair(small, large, policy="spec", costs=FLAT, **thresholds) -> PairEngine:
+def pair(small, large, policy="spec", costs=FLAT, apart=False, **thresholds) -> PairEngine:
     chosen = policy_of(policy, Thresholds(**thresholds))
-    return PairEngine(Engine(small), Engine(large), chosen, costs)
+    return PairEngine(Engine(small), Engine(large), chosen, costs, apart=apart)
 
 
 def task(k=3, n=10, stops=STOPS, heard=None, drafts=None) -> Task:
@@ -209,8 +211,7 @@ def test_ead_goes_back_to_the_small_model_after_its_stay():
 
 def test_where_five_tokens_cost_five_steps_the_small_model_proposes_nothing():
     assert STEEP.length(1, pair(*models())._experience) == 0
-    far_apart = Costs(PassCosts({1: 1.0, 8: 1.1}), PassCosts({1: 15.0, 8: 16.0}))
-    assert far_apart.length(1, pair(*models())._experience) >= 3
+    assert FAR.length(1, pair(*models())._experience) >= 3
 
 
 # --- when things go wrong ---
@@ -322,10 +323,38 @@ def test_on_a_device_of_its_own_the_large_model_reads_while_the_small_one_drafts
 
     meeting(small, "small", "large")
     meeting(large, "large", "small")
-    engine = PairEngine(Engine(small), Engine(large), policy_of("spec"), FLAT, apart=True)
+    engine = pair(small, large, apart=True)
     prompt = list(range(1, 21))
     outcome = draft(engine, prompt, k=1)
     assert outcome.rows[0].ids == naive_greedy(large, prompt, STOPS, 10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(prompts, st.integers(0, 5), noises, st.integers(1, 4))
+def test_on_devices_of_their_own_the_draft_is_the_large_model_s_as_well(prompt, seed, noise, k):
+    small, large = models(noise, seed)
+    engine = pair(small, large, apart=True)
+    for _ in range(2):
+        rows = draft(engine, prompt, k=k).rows
+        expected = naive_greedy(large, prompt, STOPS, 10)
+        assert (rows[0].ids if rows else []) == expected or not expected
+
+
+def test_the_small_model_goes_on_while_the_large_one_looks():
+    small, large = models(1.0)
+    forward, met = large.forward, []
+
+    def run(cache, feed):
+        before, until = small.passes, time.monotonic() + 0.2
+        while small.passes == before and time.monotonic() < until:
+            time.sleep(0.001)
+        met.append(small.passes > before)
+        return forward(cache, feed)
+
+    large.forward = run
+    rows = draft(pair(small, large, costs=FAR, apart=True), k=1, n=40, stops=frozenset()).rows
+    assert rows[0].ids == naive_greedy(large, [3, 4], frozenset(), 40)
+    assert any(met[1:])  # the first pass reads the prompt
 
 
 def test_a_cancel_ends_the_reading_beside_as_well():
@@ -338,7 +367,7 @@ def test_a_cancel_ends_the_reading_beside_as_well():
         return forward(cache, feed)
 
     small.forward = run
-    engine = PairEngine(Engine(small), Engine(large), policy_of("spec"), FLAT, apart=True)
+    engine = pair(small, large, apart=True)
     with pytest.raises(Cancelled):
         draft(engine, list(range(1, 21)) * 8, meter=Meter(cancel))
     assert not [t for t in threading.enumerate() if t.name.startswith("polydraft-large")]

@@ -11,9 +11,9 @@ import torch
 
 from polydraft.completion.drafters import DRAFTERS, Task
 from polydraft.completion.engine import Engine
-from polydraft.completion.escalation import Costs
 from polydraft.completion.meter import Meter
 from polydraft.completion.ngram import NGrams
+from polydraft.completion.pacing import Costs
 from polydraft.completion.pair import PairEngine
 from polydraft.completion.prefix_cache import common_prefix
 from polydraft.completion.prompt import build_prompt

@@ -11,11 +11,11 @@ from transformers import AutoModelForCausalLM
 
 from polydraft.completion.drafters import Task
 from polydraft.completion.engine import Engine
-from polydraft.completion.escalation import Costs
 from polydraft.completion.guessers.ahead import Ahead
 from polydraft.completion.guessers.lookup import Lookup
 from polydraft.completion.meter import Meter
 from polydraft.completion.ngram import NGrams
+from polydraft.completion.pacing import Costs
 from polydraft.completion.pair import PairEngine
 from polydraft.completion.pass_costs import PassCosts
 from polydraft.completion.protocols import Cache, Feed, Model
