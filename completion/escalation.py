@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from polydraft.completion.drafters.run import distinct
 from polydraft.completion.drafters.task import Key, Task
 from polydraft.completion.line import Line
-from polydraft.completion.pacing import MOST, Costs, Experience, worth_looking
+from polydraft.completion.pacing import MOST, Costs, Experience, Standing, worth_looking
 from polydraft.completion.prefix_cache import common_prefix
 from polydraft.completion.rows import Row
 from polydraft.completion.sight import Prefix, Sight
@@ -51,6 +51,10 @@ class Escalation:
     costs: Costs
     experience: Experience = field(default_factory=Experience)
     beside: Executor | None = None  # where the large model's passes run; None: in their turn
+    here: Standing = field(init=False)  # of the small model's tokens, in this request
+
+    def __post_init__(self) -> None:
+        self.here = self.experience.here()
 
     def run(self, lines: list[Line]) -> None:
         """Bring every line to its end. `OutOfTime` leaves those unsettled that had to wait."""
@@ -132,8 +136,7 @@ class Escalation:
                 small = line.small[line.judged]
                 logprob = view.logprob(token)
                 reason = self.policy.rejects(token, small, view.choice, -logprob)
-                proposer = self.experience.guesses if small is None else self.experience.small
-                proposer.hear(reason is None)
+                self._hear(small is not None, reason is None)
                 if reason is None:
                     line.confirm(logprob)
                 else:
@@ -141,6 +144,11 @@ class Escalation:
                     if small is not None:
                         line.tell(Switch.ROLLBACK, reason)
                     self._write(line)
+
+    def _hear(self, small: bool, stood: bool) -> None:
+        (self.experience.small if small else self.experience.guesses).hear(stood)
+        if small:
+            self.here.hear(stood)
 
     def _sure(self, line: Line) -> bool:
         """Whether a finished draft's rest is not worth a look, by what the small model said."""
@@ -167,11 +175,11 @@ class Escalation:
         writing = [line for line in lines if not line.waiting and self._may_go_back(line)]
         most = self.task.ends.max_tokens
         if self.policy.checks and writing:
-            most = self.costs.length(len(writing), self.experience)
-        if not most:
-            if writing:
-                self._guess(writing[0], self.costs.guesses(len(writing), self.experience))
-            return
+            free = self.experience.guesses.rate
+            most = self.costs.length(len(writing), self.here.rate, free)
+            if not most:
+                self._guess(writing[0], self.costs.guesses(len(writing), free))
+                return
         for line in writing:
             if line.staying:
                 line.tell(Switch.HAND_BACK)

@@ -29,6 +29,10 @@ class Experience:
     small: Standing = field(default_factory=lambda: Standing(0.75))
     guesses: Standing = field(default_factory=lambda: Standing(0.4))
 
+    def here(self) -> Standing:
+        """The small model's, for one request: a place where it is wrong is soon known as one."""
+        return Standing(self.small.rate, weight=0.15)
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
@@ -37,26 +41,24 @@ class Costs:
     small: PassCosts
     large: PassCosts
 
-    def length(self, lines: int, experience: Experience) -> int:
+    def length(self, lines: int, small: float, guesses: float) -> int:
         """How many tokens the small model should propose for each of some drafts.
 
-        None, if free guesses (or none at all) give more tokens a millisecond.
+        small, guesses: how often its tokens and free guesses stand. None, if guesses (or nothing at
+        all) give more tokens a millisecond.
         """
 
         def check(tokens: int) -> float:
             return self.large.of(lines + tokens - 1)
 
-        step, small, free = self.small.of(lines), experience.small.rate, experience.guesses.rate
+        step = self.small.of(lines)
         most = draft_length(step, check, small, MOST)
-        guesses = self.guesses(lines, experience)
-        pays = rate(most, step, check, small) > rate(guesses, 0, check, free)
-        return most if pays else 0
+        free = self.guesses(lines, guesses)
+        return most if rate(most, step, check, small) > rate(free, 0, check, guesses) else 0
 
-    def guesses(self, lines: int, experience: Experience) -> int:
+    def guesses(self, lines: int, rate: float) -> int:
         """How many tokens that cost nothing to guess are worth a check."""
-        return draft_length(
-            0, lambda n: self.large.of(lines + n - 1), experience.guesses.rate, MOST
-        )
+        return draft_length(0, lambda n: self.large.of(lines + n - 1), rate, MOST)
 
 
 def worth_looking(chances: Sequence[float], cost: Callable[[int], float]) -> int:

@@ -173,7 +173,8 @@ class PairEngine:
     ) -> Outcome:
         """Drafts drawn from the large model's distribution; those that came to their ends."""
         lines = [Line("sampled") for _ in range(task.k)]
-        length = self._costs.length(task.k, self._experience) or 1
+        small, free = self._experience.small.rate, self._experience.guesses.rate
+        length = self._costs.length(task.k, small, free) or 1
         rows: list[Row] = []
         try:
             with (

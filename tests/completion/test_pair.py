@@ -210,8 +210,8 @@ def test_ead_goes_back_to_the_small_model_after_its_stay():
 
 
 def test_where_five_tokens_cost_five_steps_the_small_model_proposes_nothing():
-    assert STEEP.length(1, pair(*models())._experience) == 0
-    assert FAR.length(1, pair(*models())._experience) >= 3
+    assert STEEP.length(1, small=0.75, guesses=0.4) == 0
+    assert FAR.length(1, small=0.75, guesses=0.4) >= 3
 
 
 # --- when things go wrong ---
