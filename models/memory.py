@@ -9,13 +9,15 @@ On a CPU the process holds, beside what Python and torch take without a model:
 
 The figures follow the code that loads (`load.py`, `native_load.py`, `prepared.py`, `lean.py`).
 Mapped files count where every pass reads them; an embedding that is only looked up, a row at a
-time, does not. A process that has rounded weights itself keeps more than is counted until it ends,
-since the allocator does not give all back. `make bench-memory` compares with reality; measured /
-estimated in MB for the 1.5b model (docs/models.md has more):
+time, does not. A process that has rounded int8 weights itself keeps more than is counted until it
+ends, since the allocator does not give all back. Not counted either: a checkpoint whose tensors
+have other names than transformers' is read whole before it is rounded (`read_parameters`).
+`make bench-memory` compares with reality; measured / estimated in MB for the 1.5b model
+(docs/models.md has more):
 
                                 while loading    in use, all caches full
     w8a16, rounded in the cache  1790 / 1717       2092 / 1981
-    w8a16, to be rounded         7812 / 7372       2280 / 1981
+    w8a16, to be rounded         2261 / 2243       2088 / 1981
     bf16                         6454 / 6372       6692 / 6637
 """
 
@@ -36,6 +38,7 @@ from polydraft.models.cache_dir import cache_root
 from polydraft.models.checkpoint import empty_module, read_config
 from polydraft.models.costs import NATIVE
 from polydraft.models.kv_cache import GROWTH
+from polydraft.models.native_support import PIECE
 from polydraft.models.prepared import NATIVE_LAYOUT, int8_layout, prepared_path
 from polydraft.models.quantize import GROUP
 from polydraft.models.spec import ModelSpec
@@ -183,7 +186,9 @@ def _on_cpu(sizes: _Sizes, weights: str, ready: bool) -> tuple[int, int]:
     rounding = 9 * sizes.largest  # two copies of a layer in float32 and the levels
     match weights:
         case _ if weights == NATIVE:
-            return rounded, rounded if ready else stored + rounded + rounding
+            # Read and rounded one by one, in pieces; the largest one, the head, comes last.
+            piece = 14 * min(PIECE, sizes.largest)
+            return rounded, rounded if ready else rounded + 2 * sizes.largest + piece
         case "int8":
             read = stored + fused + rounded
             held = rounded + embedding
