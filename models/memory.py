@@ -35,6 +35,7 @@ from torch import nn
 from polydraft.completion.prefix_cache import CACHES
 from polydraft.models import lean
 from polydraft.models.cache_dir import cache_root
+from polydraft.models.cgroup import memory_limit
 from polydraft.models.checkpoint import empty_module, read_config
 from polydraft.models.costs import NATIVE
 from polydraft.models.kv_cache import GROWTH
@@ -116,8 +117,22 @@ def available_bytes(device: str) -> int | None:
     return memory()[1]  # MPS shares the system's
 
 
-def memory(meminfo: Path = Path("/proc/meminfo")) -> tuple[int | None, int | None]:
-    """Bytes of memory in all and free for use, None where the system does not tell."""
+def memory(
+    meminfo: Path = Path("/proc/meminfo"), process: Path = Path("/proc/self")
+) -> tuple[int | None, int | None]:
+    """Bytes of memory in all and free for use, None where the system does not tell.
+
+    In a container, or wherever else this process is limited, both are what the limits leave.
+    """
+    total, free = (
+        [each for each in found if each is not None]
+        for found in zip(_machine(meminfo), memory_limit(process), strict=True)
+    )
+    return min(total, default=None), min(free, default=None)
+
+
+def _machine(meminfo: Path) -> tuple[int | None, int | None]:
+    """Memory of the whole machine."""
     try:
         lines = meminfo.read_text(encoding="ascii").splitlines()
         values = {key: rest.split() for key, _, rest in (line.partition(":") for line in lines)}
