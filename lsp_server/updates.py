@@ -9,7 +9,8 @@ improved them, the newest request of the document is told, wherever the user has
     at "x = f"  update     8.0 "oo(b)"    8.1 "ox"
 
 A draft keeps the id of the one that it was made of; one that did not fit before gets a new id.
-What was typed is never contradicted, and if the user would see no difference nothing is said.
+That the large model has confirmed a draft as it was is told as well. What was typed is never
+contradicted, and if there is no difference in what is seen or in who wrote it nothing is said.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 
-from polydraft.completion.types import Draft
+from polydraft.completion.types import Draft, Origin, Part, SwitchEvent
 from polydraft.lsp_server.asks import Answer, Ask, NamedDraft
 from polydraft.lsp_server.draft_cache import DraftCache, Place, still_holds
 from polydraft.lsp_server.flights import Flight
@@ -26,6 +27,7 @@ from polydraft.lsp_server.turns import Asked, Turns
 
 Remember = Callable[[Ask, Answer], None]
 _Key = tuple[str, int]  # what the user would see of a draft
+_Account = tuple[_Key, bool, tuple[Part, ...], tuple[SwitchEvent, ...]]  # and who stands for it
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ class Updates:
             return  # it was answered by something else
         place, k = asked.place, asked.request.k
         drafts = self._cache.lookup(flight.uri, place.prefix, place.suffix, k)
-        if not drafts or [*map(_key, drafts)] == [_key(draft) for _, draft in told.drafts]:
+        if not drafts or [*map(_account, drafts)] == [_account(draft) for _, draft in told.drafts]:
             return
         told.drafts = _named(told, heirs, drafts)
         update = Answer(told.drafts, flight.completion.stats)
@@ -76,6 +78,13 @@ class Updates:
 
 def _key(draft: Draft) -> _Key:
     return draft.text, draft.replace
+
+
+def _account(draft: Draft) -> _Account:
+    """What a client is told anew if it changes: not that a draft is still the small model's own,
+    which names no parts before the large one has looked."""
+    by_large = any(part.origin is Origin.LARGE for part in draft.parts)
+    return _key(draft), draft.checked, draft.parts if by_large else (), draft.switches
 
 
 def _heirs(flight: Flight, now: Place) -> dict[_Key, _Key | None]:

@@ -9,13 +9,15 @@ On a CPU the process holds, beside what Python and torch take without a model:
 
 The figures follow the code that loads (`load.py`, `native_load.py`, `prepared.py`, `lean.py`).
 Mapped files count where every pass reads them; an embedding that is only looked up, a row at a
-time, does not. A process that has rounded weights itself keeps more than is counted until it ends,
-since the allocator does not give all back. `make bench-memory` compares with reality; measured /
-estimated in MB for the 1.5b model (docs/models.md has more):
+time, does not. A process that has rounded int8 weights itself keeps more than is counted until it
+ends, since the allocator does not give all back. Not counted either: a checkpoint whose tensors
+have other names than transformers' is read whole before it is rounded (`read_parameters`).
+`make bench-memory` compares with reality; measured / estimated in MB for the 1.5b model
+(docs/models.md has more):
 
                                 while loading    in use, all caches full
     w8a16, rounded in the cache  1790 / 1717       2092 / 1981
-    w8a16, to be rounded         7812 / 7372       2280 / 1981
+    w8a16, to be rounded         2261 / 2243       2088 / 1981
     bf16                         6454 / 6372       6692 / 6637
 """
 
@@ -33,9 +35,11 @@ from torch import nn
 from polydraft.completion.prefix_cache import CACHES
 from polydraft.models import lean
 from polydraft.models.cache_dir import cache_root
+from polydraft.models.cgroup import memory_limit
 from polydraft.models.checkpoint import empty_module, read_config
 from polydraft.models.costs import NATIVE
 from polydraft.models.kv_cache import GROWTH
+from polydraft.models.native_support import PIECE
 from polydraft.models.prepared import NATIVE_LAYOUT, int8_layout, prepared_path
 from polydraft.models.quantize import GROUP
 from polydraft.models.spec import ModelSpec
@@ -113,8 +117,22 @@ def available_bytes(device: str) -> int | None:
     return memory()[1]  # MPS shares the system's
 
 
-def memory(meminfo: Path = Path("/proc/meminfo")) -> tuple[int | None, int | None]:
-    """Bytes of memory in all and free for use, None where the system does not tell."""
+def memory(
+    meminfo: Path = Path("/proc/meminfo"), process: Path = Path("/proc/self")
+) -> tuple[int | None, int | None]:
+    """Bytes of memory in all and free for use, None where the system does not tell.
+
+    In a container, or wherever else this process is limited, both are what the limits leave.
+    """
+    total, free = (
+        [each for each in found if each is not None]
+        for found in zip(_machine(meminfo), memory_limit(process), strict=True)
+    )
+    return min(total, default=None), min(free, default=None)
+
+
+def _machine(meminfo: Path) -> tuple[int | None, int | None]:
+    """Memory of the whole machine."""
     try:
         lines = meminfo.read_text(encoding="ascii").splitlines()
         values = {key: rest.split() for key, _, rest in (line.partition(":") for line in lines)}
@@ -183,7 +201,9 @@ def _on_cpu(sizes: _Sizes, weights: str, ready: bool) -> tuple[int, int]:
     rounding = 9 * sizes.largest  # two copies of a layer in float32 and the levels
     match weights:
         case _ if weights == NATIVE:
-            return rounded, rounded if ready else stored + rounded + rounding
+            # Read and rounded one by one, in pieces; the largest one, the head, comes last.
+            piece = 14 * min(PIECE, sizes.largest)
+            return rounded, rounded if ready else rounded + 2 * sizes.largest + piece
         case "int8":
             read = stored + fused + rounded
             held = rounded + embedding

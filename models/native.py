@@ -12,7 +12,7 @@ import torch
 from polydraft.completion.protocols import Cache, Feed
 from polydraft.models.native_cache import NativeCache
 from polydraft.models.native_forward import Linear, Norm, Weights, forward
-from polydraft.models.native_support import LANES, OUTPUTS, shape_of, supports
+from polydraft.models.native_support import LANES, OUTPUTS, PIECE, shape_of, supports
 from polydraft.models.threads import available, limit_torch
 from polydraft.models.windows import windows_of
 
@@ -20,7 +20,9 @@ from polydraft.models.windows import windows_of
 # take the threads from each other, and numba's own pool, the last resort, bears no second caller.
 _ONE_PASS = threading.Lock()
 
-Tensors = Mapping[str, torch.Tensor]  # as `native_tensors` names them
+Tensors = Mapping[str, torch.Tensor]  # as `native_weights` names them
+Parameters = Mapping[str, torch.Tensor]  # as transformers names them; may be read when asked for
+Linears = Sequence[tuple[torch.Tensor, torch.Tensor | None]]  # weight [n, K], bias [n]
 
 
 class NativeModel:
@@ -105,57 +107,108 @@ class NativeModel:
 
 
 def native_tensors(module: Any) -> dict[str, torch.Tensor]:
-    """A transformers `…ForCausalLM` -> its weights, rounded and stacked, for `NativeModel`.
+    """A transformers `…ForCausalLM` -> its weights as `native_weights` makes them."""
+    return native_weights(dict(module.named_parameters(remove_duplicate=False)))
+
+
+def native_weights(parameters: Parameters) -> dict[str, torch.Tensor]:
+    """Weights by transformers' names -> rounded and stacked, for `NativeModel`.
 
     Names: {qkv,out,up,down,head}.{levels,scale,bias}, int8 [layers, N / 4, K / 16, 4, 16] and
-    float32 [layers, N]; {norm_in,norm_mlp,norm}.{weight,bias}, float32 [layers, D].
+    float32 [layers, N]; {norm_in,norm_mlp,norm}.{weight,bias}, float32 [layers, D]. Each parameter
+    is asked for once, and let go when it is rounded.
     """
-    layers = list(module.model.layers)
-    parts: dict[str, list[Sequence[Any]]] = {
-        "qkv": [[a.q_proj, a.k_proj, a.v_proj] for a in (layer.self_attn for layer in layers)],
-        "out": [[layer.self_attn.o_proj] for layer in layers],
-        "up": [
-            [m.gate_proj, m.up_proj] if hasattr(m, "gate_proj") else [m.c_fc]
-            for m in (layer.mlp for layer in layers)
-        ],
-        "down": [[getattr(layer.mlp, "down_proj", None) or layer.mlp.c_proj] for layer in layers],
-        "head": [[module.lm_head]],
+    count = sum(name.endswith(".input_layernorm.weight") for name in parameters)
+    layers = [f"model.layers.{i}" for i in range(count)]
+    gated = f"{layers[0]}.mlp.gate_proj.weight" in parameters
+    linears = {
+        "qkv": ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"),
+        "out": ("self_attn.o_proj",),
+        "up": ("mlp.gate_proj", "mlp.up_proj") if gated else ("mlp.c_fc",),
+        "down": ("mlp.down_proj",) if gated else ("mlp.c_proj",),
+    }
+    stacks = {
+        k: [[f"{at}.{part}" for part in parts] for at in layers] for k, parts in linears.items()
+    }
+    norms = {
+        "norm_in": [f"{at}.input_layernorm" for at in layers],
+        "norm_mlp": [f"{at}.post_attention_layernorm" for at in layers],
+        "norm": ["model.norm"],
     }
     made: dict[str, torch.Tensor] = {}
     with torch.inference_mode():
-        for name, stack in parts.items():
-            pairs = [[(part.weight, part.bias) for part in linears] for linears in stack]
-            kinds = zip(*(rounded(linears) for linears in pairs), strict=True)
-            for part, tensors in zip(("levels", "scale", "bias"), kinds, strict=True):
-                made[f"{name}.{part}"] = torch.stack(tensors)
-        norms = {
-            "norm_in": [layer.input_layernorm for layer in layers],
-            "norm_mlp": [layer.post_attention_layernorm for layer in layers],
-            "norm": [module.model.norm],
-        }
+        for name, stack in {**stacks, "head": [["lm_head"]]}.items():
+            for part, tensor in zip(
+                ("levels", "scale", "bias"), _stacked(stack, parameters), strict=True
+            ):
+                made[f"{name}.{part}"] = tensor
         for name, held in norms.items():
-            made[f"{name}.weight"] = torch.stack([norm.weight.float() for norm in held])
+            weights = [parameters[f"{each}.weight"].float() for each in held]
+            biases = [parameters.get(f"{each}.bias") for each in held]
+            made[f"{name}.weight"] = torch.stack(weights)
             made[f"{name}.bias"] = torch.stack(
-                [_or_zeros(getattr(norm, "bias", None), norm.weight) for norm in held]
+                [_or_zeros(bias, len(weights[0])) for bias in biases]
             )
     return made
 
 
-def rounded(
-    linears: Sequence[tuple[torch.Tensor, torch.Tensor | None]],  # weight [n, K], bias [n]
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def rounded(linears: Linears) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Layers behind each other: levels [N / 4, K / 16, 4, 16] int8, scale [N], bias [N].
 
     N is padded with zeros to whole blocks.
     """
-    weight = torch.cat([weight.float() for weight, _ in linears])
-    bias = torch.cat([_or_zeros(bias, weight[:, 0]) for weight, bias in linears])
-    padding = -weight.shape[0] % OUTPUTS
-    weight = torch.nn.functional.pad(weight, (0, 0, 0, padding))
-    scale = weight.abs().amax(1).clamp_min(1e-12) / 127
-    levels = (weight / scale[:, None]).round_().clamp_(-127, 127).to(torch.int8)
-    blocks = levels.view(len(levels) // OUTPUTS, OUTPUTS, -1, LANES).transpose(1, 2).contiguous()
-    return blocks, scale, torch.nn.functional.pad(bias, (0, padding))
+    made = _room_for(linears)
+    _round_into(made, linears)
+    return made
+
+
+def _stacked(
+    stack: Sequence[Sequence[str]],  # for each layer, the linear layers to put behind each other
+    parameters: Parameters,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`rounded` of each layer, stacked: in place, so that no layer is there twice."""
+    made: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
+    for i, names in enumerate(stack):
+        linears = [(parameters[f"{n}.weight"], parameters.get(f"{n}.bias")) for n in names]
+        made = made or _room_for(linears, len(stack))
+        _round_into((made[0][i], made[1][i], made[2][i]), linears)
+    assert made is not None
+    return made
+
+
+def _room_for(linears: Linears, *layers: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    outputs, inputs = sum(len(weight) for weight, _ in linears), linears[0][0].shape[1]
+    blocks = -(-outputs // OUTPUTS)
+    return (
+        torch.empty(*layers, blocks, inputs // LANES, OUTPUTS, LANES, dtype=torch.int8),
+        torch.empty(*layers, blocks * OUTPUTS),
+        torch.empty(*layers, blocks * OUTPUTS),
+    )
+
+
+def _round_into(made: tuple[torch.Tensor, torch.Tensor, torch.Tensor], linears: Linears) -> None:
+    """Write the `rounded` layers, a piece of their rows at a time."""
+    levels, scales, biases = made
+    bias = torch.cat([_or_zeros(bias, len(weight)) for weight, bias in linears])
+    biases.copy_(torch.nn.functional.pad(bias, (0, len(biases) - len(bias))))
+    step = max(1, PIECE // levels[0].numel()) * OUTPUTS
+    for start in range(0, len(scales), step):
+        stop = min(start + step, len(scales))
+        rows = _rows([weight for weight, _ in linears], start, stop)
+        weight = torch.nn.functional.pad(rows, (0, 0, 0, stop - start - len(rows)))
+        scale = scales[start:stop] = weight.abs().amax(1).clamp_min(1e-12) / 127
+        weight.div_(scale[:, None]).round_().clamp_(-127, 127)
+        blocks = weight.to(torch.int8).view(-1, OUTPUTS, levels.shape[1], LANES).transpose(1, 2)
+        levels[start // OUTPUTS : stop // OUTPUTS] = blocks
+
+
+def _rows(weights: Sequence[torch.Tensor], start: int, stop: int) -> torch.Tensor:
+    """Rows of all weights [n, K] behind each other, in float32: [at most stop - start, K]."""
+    found, at = [], 0
+    for weight in weights:
+        found.append(weight[max(0, start - at) : max(0, stop - at)].float())
+        at += len(weight)
+    return torch.cat(found)
 
 
 def computed(layers: int, skip: Collection[int]) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -165,8 +218,8 @@ def computed(layers: int, skip: Collection[int]) -> np.ndarray[Any, np.dtype[np.
     return runs.reshape(layers, 2)
 
 
-def _or_zeros(bias: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
-    return torch.zeros(like.shape, dtype=torch.float32) if bias is None else bias.float()
+def _or_zeros(bias: torch.Tensor | None, size: int) -> torch.Tensor:
+    return torch.zeros(size) if bias is None else bias.float()
 
 
 def _weights(tensors: Tensors) -> Weights:

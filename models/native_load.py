@@ -1,9 +1,10 @@
 """Loads a `NativeModel`: weights rounded once, kept in the cache, and mapped from there ever after.
 
-    <cache>/prepared/KEY.safetensors    the tensors that `native.native_tensors` names
+    <cache>/prepared/KEY.safetensors    the tensors that `native.native_weights` names
 
-A mapped file is shared by all processes that use it and costs no time to load. numba and its
-compiled code are imported here and nowhere else, so other formats never pay for them.
+A mapped file is shared by all processes that use it and costs no time to load. The weights are
+rounded one by one as they are read, so even the first load takes little more than the result.
+numba and its compiled code are imported here and nowhere else, so other formats never pay for them.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from polydraft.completion.protocols import Feed
-from polydraft.models.checkpoint import read_config, read_embedding, read_module
-from polydraft.models.native import NativeModel, native_tensors
+from polydraft.models.checkpoint import read_config, read_embedding, read_parameters
+from polydraft.models.native import NativeModel, native_weights
 from polydraft.models.prepared import NATIVE_LAYOUT, prepared_path, save
 
 logger = logging.getLogger(__name__)
@@ -29,8 +30,9 @@ def native_model(directory: Path, vocab_size: int, cache_dir: Path) -> NativeMod
     embedding = read_embedding(directory)
     tensors = _kept(path := prepared_path(directory, cache_dir, NATIVE_LAYOUT))
     if tensors is None:
-        tensors = native_tensors(read_module(directory, torch.bfloat16))
+        tensors = native_weights(read_parameters(directory))
         save(tensors, path)
+        tensors = _kept(path) or tensors  # mapped from here on
     # The three architectures share Llama's rotary embedding; transformers' classes are copies.
     rotary = LlamaRotaryEmbedding(config)
     model = NativeModel(config, embedding, rotary, tensors, vocab_size=vocab_size)

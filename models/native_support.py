@@ -9,6 +9,7 @@ import torch
 
 LANES = 16  # inputs that one instruction takes: K must be a multiple of it
 OUTPUTS = 4  # weight rows that are taken together: N must be a multiple of it
+PIECE = 1 << 22  # weights that are rounded at a time: their float32 copies take 14 bytes each
 SUPPORTED = frozenset({"qwen2", "llama", "starcoder2"})
 
 

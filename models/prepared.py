@@ -27,7 +27,7 @@ from polydraft.models.quantize import (
     replace_linears,
 )
 
-NATIVE_LAYOUT = "w8a16 1"  # to be changed with the layout of `native.native_tensors`
+NATIVE_LAYOUT = "w8a16 1"  # to be changed with the layout of `native.native_weights`
 logger = logging.getLogger(__name__)
 
 

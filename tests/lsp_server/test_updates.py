@@ -142,14 +142,77 @@ async def test_an_update_names_its_request_and_never_overtakes_the_answer(
         assert [kind for kind, id in log if id == 77] == ["answer", "update"]
 
 
-async def test_nothing_is_told_if_the_large_model_changes_nothing() -> None:
-    provider = Two(["foo", "bar"], [replace(draft("foo"), checked=True), "bar"])
+SMALLS = (Part(Origin.SMALL, 1, 3),)  # all of "foo"
+LARGES = (Part(Origin.LARGE, 1, 3),)
+TAKEN_OVER = (SwitchEvent(Switch.HAND_OVER, 0, "confidence", 0.1, 0.2),)
+
+
+@pytest.mark.parametrize("parts", [(), SMALLS])
+async def test_nothing_is_told_if_the_large_model_changes_nothing(parts: tuple[Part, ...]) -> None:
+    """Nor that what was the small model's still is."""
+    final = replace(draft("foo"), parts=parts, mean_logprob=-2.5)
+    provider = Two(["foo", "bar"], [final, "bar"])
     async with pairing(provider) as editor:
         assert await editor.inline(0, 4) == ["foo", "bar"]
         await settled(editor, provider)
         assert editor.updates == []
         answer = await editor.drafts(0, 4)
-        assert [each["checked"] for each in answer["drafts"]] == [True, False]
+        assert [each["checked"] for each in answer["drafts"]] == [False, False]
+
+
+@pytest.mark.parametrize(
+    "confirmed",
+    [
+        replace(draft("foo"), checked=True, parts=SMALLS, mean_logprob=-2.5),
+        replace(draft("foo"), parts=LARGES),
+        replace(draft("foo"), parts=SMALLS, switches=TAKEN_OVER),
+    ],
+    ids=["checked", "written by the large one", "switched"],
+)
+async def test_a_draft_that_was_confirmed_is_told_under_its_id(confirmed: Draft) -> None:
+    provider = Two(["foo", "bar"], [confirmed, "bar"])
+    async with pairing(provider) as editor:
+        answer = await editor.drafts(0, 4)
+        assert [each["checked"] for each in answer["drafts"]] == [False, False]
+        await settled(editor, provider)
+        (update,) = editor.updates
+        assert (ids(update), texts(update)) == (ids(answer), texts(answer))
+        assert [each["checked"] for each in update["drafts"]] == [confirmed.checked, False]
+        first = update["drafts"][0]
+        assert first["meanLogprob"] == confirmed.mean_logprob
+        assert [part["origin"] for part in first["parts"]] == [
+            part.origin.value for part in confirmed.parts
+        ]
+        assert len(first["switches"]) == len(confirmed.switches)
+
+
+async def test_that_a_draft_is_confirmed_is_told_to_who_is_typing_through_it_once() -> None:
+    provider = Two(["foo"], [replace(draft("foo"), checked=True, parts=SMALLS)])
+    async with pairing(provider) as editor:
+        await editor.inline(0, 4)
+        editor.insert(0, 4, "f")
+        answer = await editor.drafts(0, 5)
+        assert [each["checked"] for each in answer["drafts"]] == [False]
+        await settled(editor, provider)
+        (update,) = editor.updates
+        assert (ids(update), texts(update)) == (ids(answer), ["oo"])
+        assert update["drafts"][0]["checked"] is True
+        assert update["drafts"][0]["parts"] == [{"origin": "small", "tokens": 1, "end": 2}]
+        editor.insert(0, 5, "o")
+        later = await editor.drafts(0, 6)
+        assert [each["checked"] for each in later["drafts"]] == [True]
+        await settled(editor, provider)
+        assert len(editor.updates) == 1
+
+
+async def test_a_confirmed_draft_that_was_ruled_out_by_typing_is_not_told() -> None:
+    provider = Two(["foo", "fab"], [replace(draft("foo"), checked=True), "fab"])
+    async with pairing(provider) as editor:
+        await editor.inline(0, 4)
+        editor.insert(0, 4, "fa")
+        assert await editor.inline(0, 6) == ["fab"]
+        await settled(editor, provider)
+        assert editor.updates == []
 
 
 async def test_nothing_is_told_if_the_large_model_was_not_asked() -> None:

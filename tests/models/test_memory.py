@@ -202,7 +202,7 @@ def test_where_nothing_fits_the_advice_is_to_do_without_the_large_model() -> Non
 def test_memory_is_read_from_the_system(tmp_path: Path) -> None:
     meminfo = tmp_path / "meminfo"
     meminfo.write_text("MemTotal: 16 kB\nMemFree: 1 kB\nMemAvailable: 8 kB\n")
-    assert memory(meminfo) == (16 * 1024, 8 * 1024)
-    total, free = memory(tmp_path / "none")
+    assert memory(meminfo, tmp_path) == (16 * 1024, 8 * 1024)
+    total, free = memory(tmp_path / "none", tmp_path)
     assert free is None
     assert total is None or total > 0
