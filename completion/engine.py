@@ -104,6 +104,10 @@ class Engine:
         """Bring the prompt into the cache; returns how many of its tokens had to be computed."""
         return self._prompts.prefill(prompt, meter)[2]
 
+    def missing(self, prompt: Sequence[int]) -> int:
+        """How many tokens of the prompt are not in a cache."""
+        return self._prompts.missing(prompt)
+
     def plan(self, method: str, k: int, waiting: int) -> Plan:
         """The drafter of a request that names a method, or "auto"."""
         if method != Auto.name:

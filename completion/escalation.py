@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from polydraft.completion.drafters.run import distinct
 from polydraft.completion.drafters.task import Key, Task
 from polydraft.completion.line import Line
-from polydraft.completion.pacing import MOST, Costs, Experience, Standing, worth_looking
+from polydraft.completion.pacing import MOST, Costs, Experience, Pace, Standing, worth_looking
 from polydraft.completion.prefix_cache import common_prefix
 from polydraft.completion.rows import Row
 from polydraft.completion.sight import Prefix, Sight
@@ -93,7 +93,7 @@ class Escalation:
             return
         looking = self.beside.submit(self.large.look, prefixes)
         try:
-            self._go_on(lines, MOST)
+            self._go_on(lines, Pace(MOST))
         finally:
             wait([looking])
         looking.result()
@@ -173,32 +173,31 @@ class Escalation:
             for token in line.realigned()[:MOST]:
                 line.guess(token, Origin.SMALL, self.task.ends)
         writing = [line for line in lines if not line.waiting and self._may_go_back(line)]
-        most = self.task.ends.max_tokens
+        pace = Pace(self.task.ends.max_tokens)
         if self.policy.checks and writing:
             free = self.experience.guesses.rate
-            most = self.costs.length(len(writing), self.here.rate, free)
-            if not most:
+            pace = self.costs.pace(len(writing), self.here.rate, free)
+            if not pace.most:
                 self._guess(writing[0], self.costs.guesses(len(writing), free))
                 return
         for line in writing:
             if line.staying:
                 line.tell(Switch.HAND_BACK)
                 line.staying, line.since = [], len(line.ids)
-        self._go_on(writing, most)
+        self._go_on(writing, pace)
 
-    def _go_on(self, lines: Sequence[Line], most: int) -> None:
-        """The small model's next tokens, `most` for each of the drafts."""
-        ends = [len(line.ids) + most for line in lines]
-        while True:
-            writing = [
+    def _go_on(self, lines: Sequence[Line], pace: Pace) -> None:
+        """The small model's next tokens for each of the drafts."""
+        for _ in range(pace.most):
+            lines = [
                 line
-                for line, end in zip(lines, ends, strict=True)
-                if line.finish is None and line.asked is None and len(line.ids) < end
+                for line in lines
+                if line.finish is None and line.asked is None and line.chance >= pace.least
             ]
-            if not writing:
+            if not lines:
                 return
-            self.small.look([line.ids for line in writing])
-            for line in writing:
+            self.small.look([line.ids for line in lines])
+            for line in lines:
                 self._take(line)
 
     def _guess(self, line: Line, most: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from polydraft.completion.rows import Choice, Ends, Row
@@ -53,6 +54,11 @@ class Line:
     def waiting(self) -> int:
         """Tokens that are not judged."""
         return len(self.ids) - self.judged
+
+    @property
+    def chance(self) -> float:
+        """The small model's probability of all that is not judged; guesses count as certain."""
+        return math.exp(sum(self.logprobs[self.judged :]))
 
     def uncertain(self) -> list[Choice]:
         """The small model's choices since the last switch."""

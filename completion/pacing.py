@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from polydraft.completion.draft_length import draft_length, rate
 from polydraft.completion.pass_costs import PassCosts
 
+TAIL = 8  # tokens of prompt that the large model's first check may bring along
 MOST = 6  # tokens that are proposed before a check
 
 
@@ -29,9 +31,26 @@ class Experience:
     small: Standing = field(default_factory=lambda: Standing(0.75))
     guesses: Standing = field(default_factory=lambda: Standing(0.4))
 
+    asking_ms: float = 0.0  # what the large model's passes cost a request; 0: not known yet
+
+    def asked(self, ms: float) -> None:
+        self.asking_ms += (ms - self.asking_ms) * (0.1 if self.asking_ms else 1.0)
+
     def here(self) -> Standing:
         """The small model's, for one request: a place where it is wrong is soon known as one."""
         return Standing(self.small.rate, weight=0.15)
+
+
+class Pace(NamedTuple):
+    """`most` tokens before a check, fewer where they are unlikely to stand.
+
+    One more token costs a step, and stands with the probability of all so far; below `least` that
+    is less than a step gives on average (SpecDec++'s threshold rule, without its trained head;
+    Huang et al., arXiv 2405.19715, section 3).
+    """
+
+    most: int
+    least: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +60,11 @@ class Costs:
     small: PassCosts
     large: PassCosts
 
-    def length(self, lines: int, small: float, guesses: float) -> int:
-        """How many tokens the small model should propose for each of some drafts.
+    def pace(self, lines: int, small: float, guesses: float) -> Pace:
+        """How far the small model should propose, for each of some drafts.
 
-        small, guesses: how often its tokens and free guesses stand. None, if guesses (or nothing at
-        all) give more tokens a millisecond.
+        small, guesses: how often its tokens and free guesses stand. Nothing, if guesses (or nothing
+        at all) give more tokens a millisecond.
         """
 
         def check(tokens: int) -> float:
@@ -53,12 +72,22 @@ class Costs:
 
         step = self.small.of(lines)
         most = draft_length(step, check, small, MOST)
-        free = self.guesses(lines, guesses)
-        return most if rate(most, step, check, small) > rate(free, 0, check, guesses) else 0
+        own = rate(most, step, check, small)
+        if own <= rate(self.guesses(lines, guesses), 0, check, guesses):
+            return Pace(0)
+        return Pace(most, min(1.0, step * own))
 
     def guesses(self, lines: int, rate: float) -> int:
         """How many tokens that cost nothing to guess are worth a check."""
         return draft_length(0, lambda n: self.large.of(lines + n - 1), rate, MOST)
+
+    def price(self, missing: int, experience: Experience) -> float:
+        """What asking the large model costs with so many tokens of its prompt to be read first.
+
+        In what it costs when they are read.
+        """
+        usual = experience.asking_ms or 4 * self.large.of(8)
+        return 1 + self.large.of(max(1, missing)) / usual if missing > TAIL else 1.0
 
 
 def worth_looking(chances: Sequence[float], cost: Callable[[int], float]) -> int:

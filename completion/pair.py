@@ -24,15 +24,13 @@ from polydraft.completion.guessers.ahead import Ahead
 from polydraft.completion.line import Line
 from polydraft.completion.meter import Meter, OutOfTime
 from polydraft.completion.ngram_index import NGramIndex
-from polydraft.completion.pacing import Costs, Experience
+from polydraft.completion.pacing import TAIL, Costs, Experience
 from polydraft.completion.rows import Row
 from polydraft.completion.sight import Sight
 from polydraft.completion.spec_sampling import SampledSpeculation
 from polydraft.completion.switching.policy import Policy
 from polydraft.completion.switching.spec import Spec
 from polydraft.completion.types import Cancelled, Finish
-
-TAIL = 8  # tokens of prompt that the large model's first check may bring along
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +136,7 @@ class PairEngine:
                 keep(small, rows)
                 sight = Sight(small.tree)
                 sight.seed(rows, logits)
-                asked, why = _Asked(rows), self._why(rows, sight)
+                asked, why = _Asked(rows), self._why(prompt, rows, sight)
                 if why:
                     task.on_rows(rows)
                     if reading is not None:
@@ -173,8 +171,8 @@ class PairEngine:
     ) -> Outcome:
         """Drafts drawn from the large model's distribution; those that came to their ends."""
         lines = [Line("sampled") for _ in range(task.k)]
-        small, free = self._experience.small.rate, self._experience.guesses.rate
-        length = self._costs.length(task.k, small, free) or 1
+        own, free = self._experience.small.rate, self._experience.guesses.rate
+        length = self._costs.pace(task.k, own, free).most or 1
         rows: list[Row] = []
         try:
             with (
@@ -205,7 +203,7 @@ class PairEngine:
             rows, len(prompt), small.recomputed, small.work, large.work, "every draft is checked"
         )
 
-    def _why(self, rows: Sequence[Row], small: Sight) -> str:
+    def _why(self, prompt: Sequence[int], rows: Sequence[Row], small: Sight) -> str:
         """Why the large model is to look at these rows; empty if it is not."""
         if any(row.finish is Finish.DEADLINE for row in rows):
             return ""
@@ -213,7 +211,9 @@ class PairEngine:
         assert begin is not None
         if not rows and not self._policy.checks:
             return ""
-        reason = self._policy.looks(rows[0].seen if rows else [begin.choice])
+        missing = 0 if self._apart else self._large.missing(prompt)
+        price = self._costs.price(missing, self._experience)
+        reason = self._policy.looks(rows[0].seen if rows else [begin.choice], price)
         if reason is None:
             return ""
         return f"{reason.statistic}: {reason.value:.2f}, threshold {reason.threshold:.2f}"
@@ -247,6 +247,7 @@ class PairEngine:
                     found.rows = finished_rows(lines, rows, task.key)
                 _keep(opened, sight, found.rows)
                 found.work = opened.work
+                self._experience.asked(sum(map(self._costs.large.of, found.work.passes)))
         except OutOfTime:  # in its prompt
             pass
         except Cancelled:

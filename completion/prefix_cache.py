@@ -51,6 +51,10 @@ class PrefixCache:
             self._compute(held, ids[:-1], meter)
         return held, len(ids) - common
 
+    def missing(self, ids: Sequence[int]) -> int:
+        """How many of `ids` would have to be computed."""
+        return len(ids) - max((common_prefix(held.ids, ids) for held in self._held), default=0)
+
     def _hold(self, ids: Sequence[int]) -> tuple[Held, int]:
         """The cache to use, cropped to what it has in common with `ids`, and how much that is."""
         held, common = self._best(ids)

@@ -239,7 +239,8 @@ class Calls:
             else:
                 self._cache.store(uri, place.prefix, place.suffix, flight.k, completion.drafts)
         flight.land(found, completion, error)
-        self._idle.served(flight, cut_short=completion is None)
+        asked = completion is not None and bool(completion.stats.escalated)
+        self._idle.served(flight, asked=asked)
         if completion is not None:
             self._pass_on(flight, completion.stats.notice)
             # An answer that was just given is on its way to the client: this comes behind it.

@@ -55,15 +55,15 @@ class IdleTime:
                 self._launcher.launch(flight, asked.ask, prompted(there, offset, state))
         self.catch_up(uri)
 
-    def served(self, flight: Flight, *, cut_short: bool) -> None:
-        """A call is over; if it was cut short, the large model may not have seen its prompt."""
-        if cut_short and flight.in_use.paired:
+    def served(self, flight: Flight, *, asked: bool) -> None:
+        """A call is over; if the large model was not asked, it may not have seen the prompt."""
+        if flight.in_use.paired and not asked:
             self._behind.add(flight.uri)
         else:
             self._behind.discard(flight.uri)
 
     def catch_up(self, uri: str) -> None:
-        """Bring the large model's prompt up to date if a call was cut short and none is at work."""
+        """Bring the large model's prompt up to date if it may not be and no call is at work."""
         asked, state = self._turns.newest(uri), self._anchors.get(uri)
         if uri not in self._behind or asked is None or state is None or self._flights.of(uri):
             return

@@ -150,6 +150,7 @@ class FakePair:
     switching: Switching = Switching()
     notices: list[str] = field(default_factory=list)  # one a request, as long as there are any
     announces: bool = True
+    asks: bool = True  # the large one at all
 
     @property
     def tokenizer_id(self) -> str:
@@ -178,6 +179,8 @@ class FakePair:
             on_text=on_text,
             workspace=workspace,
         )
+        if not self.asks:
+            return Completion(early.drafts, Stats(policy="bild"))
         if on_drafts is not None and self.announces:
             on_drafts(early.drafts)
         final = self.large.complete(request, cancel=cancel, deadline=deadline)

@@ -5,8 +5,9 @@ writes it. Rollback: the large model judges in one pass what it has not seen; th
 loss is above `rollback` and that is not its own best is replaced by that, and the small model goes
 on from there. A higher `rollback` trusts the small model more.
 
-`gate` is ours: a finished draft none of whose tokens reaches that entropy is not judged at all, so
-an easy line costs the large model nothing (0: every draft is judged).
+`gate` is ours: a finished draft, or the rest of one, that is more probable as a whole than e^-gate
+is not judged, so an easy line costs the large model nothing (0: everything is judged). Where asking
+is dearer than usual, its prompt being yet to be read, it takes as many times less probable a draft.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polydraft.completion.rows import Choice
-from polydraft.completion.switching.policy import Reason, differs, peak
+from polydraft.completion.switching.policy import Reason, differs, surprising
 
 
 @dataclass(frozen=True, slots=True)
 class Bild:
     confidence: float  # probability
     rollback: float  # nats
-    gate: float = 0.0  # bits
+    gate: float = 0.0  # nats
     name: str = "bild"
     checks: bool = True
 
@@ -33,8 +34,8 @@ class Bild:
             return None
         return Reason("confidence (probability)", best, self.confidence)
 
-    def looks(self, small: Sequence[Choice]) -> Reason | None:
-        return peak(small, self.gate)
+    def looks(self, small: Sequence[Choice], price: float = 1.0) -> Reason | None:
+        return surprising(small, self.gate, price)
 
     def rejects(
         self, token: int, small: Choice | None, large: Choice, loss: float

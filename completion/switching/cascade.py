@@ -15,21 +15,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polydraft.completion.rows import Choice
-from polydraft.completion.switching.policy import Reason, differs, peak
+from polydraft.completion.switching.policy import Reason, differs, surprising
 
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
     alpha: float
-    gate: float = 0.0  # bits
+    gate: float = 0.0  # nats
     name: str = "cascade"
     checks: bool = True
 
     def hands_over(self, small: Sequence[Choice]) -> Reason | None:
         return None
 
-    def looks(self, small: Sequence[Choice]) -> Reason | None:
-        return peak(small, self.gate)
+    def looks(self, small: Sequence[Choice], price: float = 1.0) -> Reason | None:
+        return surprising(small, self.gate, price)
 
     def rejects(
         self, token: int, small: Choice | None, large: Choice, loss: float

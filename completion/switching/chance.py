@@ -27,7 +27,7 @@ class Chance:
     def hands_over(self, small: Sequence[Choice]) -> Reason | None:
         return None if self.checks else self._draw([each.tokens for each in small])
 
-    def looks(self, small: Sequence[Choice]) -> Reason | None:
+    def looks(self, small: Sequence[Choice], price: float = 1.0) -> Reason | None:
         if self.checks:
             return Reason("rate", self.rate, 0.0)
         found = first_hand_over(self.hands_over, small)

@@ -29,7 +29,7 @@ class Ead:
         mean = rolling(small, self.window)
         return Reason("rolling entropy (bits)", mean, self.up) if mean > self.up else None
 
-    def looks(self, small: Sequence[Choice]) -> Reason | None:
+    def looks(self, small: Sequence[Choice], price: float = 1.0) -> Reason | None:
         found = first_hand_over(self.hands_over, small)
         return None if found is None else found[1]
 

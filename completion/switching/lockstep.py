@@ -5,7 +5,7 @@ the same run. Of a grid of thresholds most do at most places in code: where the 
 threshold matters. A run that is led by one of them therefore stands, exactly, for all that are
 still in `same` behind it, and the grid takes a few runs, not one for each.
 
-What an engine has learnt from earlier requests (`escalation.Experience`) sets how much is guessed
+What an engine has learnt from earlier requests (`pacing.Experience`) sets how much is guessed
 at once, and so may move a token between the models' accounts; those who share a run share that.
 """
 
@@ -48,8 +48,8 @@ class Lockstep:
     def hands_over(self, small: Sequence[Choice]) -> Reason | None:
         return self._reason(lambda policy: policy.hands_over(small))
 
-    def looks(self, small: Sequence[Choice]) -> Reason | None:
-        return self._reason(lambda policy: policy.looks(small))
+    def looks(self, small: Sequence[Choice], price: float = 1.0) -> Reason | None:
+        return self._reason(lambda policy: policy.looks(small, price))
 
     def rejects(
         self, token: int, small: Choice | None, large: Choice, loss: float

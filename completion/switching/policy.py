@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -34,8 +35,11 @@ class Policy(Protocol):
         small: the small model's choices since the last switch, oldest first.
         """
 
-    def looks(self, small: Sequence[Choice]) -> Reason | None:
-        """Whether the large model is asked at all about a draft that the small one has finished."""
+    def looks(self, small: Sequence[Choice], price: float = 1.0) -> Reason | None:
+        """Whether the large model is asked about a finished draft of the small one's, or its rest.
+
+        price: what asking costs now, in what it costs usually; much where its prompt is to be read.
+        """
 
     def rejects(
         self, token: int, small: Choice | None, large: Choice, loss: float
@@ -66,7 +70,11 @@ def differs(token: int, large: Choice, loss: float) -> Reason | None:
     return None if token == large.tokens[0] else Reason("loss (nats)", loss, -large.logprobs[0])
 
 
-def peak(small: Sequence[Choice], gate: float) -> Reason | None:
-    """The largest entropy (bits) of a draft, if it reaches `gate`."""
-    highest = max((choice.entropy for choice in small), default=0.0)
-    return Reason("peak entropy (bits)", highest, gate) if highest >= gate else None
+def surprising(small: Sequence[Choice], gate: float, price: float) -> Reason | None:
+    """The surprisal -log p of a draft of best tokens (nats), if it reaches `gate`.
+
+    The draft has to be as many times less probable as asking is dearer than usual.
+    """
+    surprisal = -sum(choice.logprobs[0] for choice in small)
+    gate += math.log(max(1.0, price)) if gate else 0.0
+    return Reason("surprisal of the draft (nats)", surprisal, gate) if surprisal >= gate else None

@@ -19,7 +19,7 @@ class Small:
     def hands_over(self, small: Sequence[Choice]) -> Reason | None:
         return None
 
-    def looks(self, small: Sequence[Choice]) -> Reason | None:
+    def looks(self, small: Sequence[Choice], price: float = 1.0) -> Reason | None:
         return None
 
     def rejects(
@@ -41,7 +41,7 @@ class Large:
     def hands_over(self, small: Sequence[Choice]) -> Reason | None:
         return Reason("everything is the large model's", 1.0, 1.0)
 
-    def looks(self, small: Sequence[Choice]) -> Reason | None:
+    def looks(self, small: Sequence[Choice], price: float = 1.0) -> Reason | None:
         return Reason("everything is the large model's", 1.0, 1.0)
 
     def rejects(

@@ -22,7 +22,7 @@ class Spec:
     def hands_over(self, small: Sequence[Choice]) -> Reason | None:
         return None
 
-    def looks(self, small: Sequence[Choice]) -> Reason | None:
+    def looks(self, small: Sequence[Choice], price: float = 1.0) -> Reason | None:
         return Reason("every draft is checked", 1.0, 1.0)
 
     def rejects(

@@ -18,7 +18,7 @@ from polydraft.completion.drafters.sampling import CANDIDATES, Sampling, nucleus
 from polydraft.completion.engine import Engine, Outcome
 from polydraft.completion.meter import Meter
 from polydraft.completion.ngram import NGrams
-from polydraft.completion.pacing import Costs
+from polydraft.completion.pacing import Costs, Experience
 from polydraft.completion.pair import PairEngine
 from polydraft.completion.pass_costs import PassCosts
 from polydraft.completion.rows import Ends, Row, choices
@@ -210,8 +210,28 @@ def test_ead_goes_back_to_the_small_model_after_its_stay():
 
 
 def test_where_five_tokens_cost_five_steps_the_small_model_proposes_nothing():
-    assert STEEP.length(1, small=0.75, guesses=0.4) == 0
-    assert FAR.length(1, small=0.75, guesses=0.4) >= 3
+    assert STEEP.pace(1, small=0.75, guesses=0.4).most == 0
+    assert FAR.pace(1, small=0.75, guesses=0.4).most >= 3
+
+
+def test_a_prompt_that_is_yet_to_be_read_makes_asking_dearer():
+    experience = Experience()
+    experience.asked(100.0)
+    costs = Costs(PassCosts({1: 1.0}), PassCosts({1: 4.0, 8: 4.4, 16: 8.8}))
+    assert costs.price(8, experience) == 1.0  # they join the first check
+    assert costs.price(400, experience) == pytest.approx(1 + 220 / 100)
+
+
+def test_a_draft_that_is_probable_enough_is_not_judged_while_the_prompt_is_unread():
+    small, large = models()
+    prompt = list(range(1, 20)) * 10
+    surprisal = -sum(draft(pair(small, large, "small"), prompt, k=1).rows[0].logprobs)
+    engine = pair(small, large, "bild", gate=surprisal - 0.5)
+    first = draft(engine, prompt, k=1)
+    assert first.large is None and not first.escalated
+    engine.prefill(prompt, Meter())
+    second = draft(engine, prompt, k=1)
+    assert second.large is not None and "surprisal" in second.escalated
 
 
 # --- when things go wrong ---

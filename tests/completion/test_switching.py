@@ -91,11 +91,15 @@ def test_a_guess_of_nobody_s_stands_only_if_it_is_the_large_model_s_best():
 
 
 @pytest.mark.parametrize("gate", [0.0, 1.5])
-@pytest.mark.parametrize(("bits", "peak"), [([0.1, 1.4], 1.4), ([1.6, 0.0], 1.6)])
-def test_a_draft_is_checked_if_its_peak_entropy_reaches_the_gate(gate, bits, peak):
+@pytest.mark.parametrize(
+    ("probabilities", "surprisal"), [([0.9, 0.4], 1.02), ([0.4, 0.5], 1.61), ([1.0, 1.0], 0.0)]
+)
+def test_a_draft_is_checked_if_its_surprisal_reaches_the_gate(gate, probabilities, surprisal):
     for policy in (Bild(0.2, 2, gate), Cascade(0.1, gate)):
-        reason = policy.looks(entropies(*bits))
-        assert (reason is not None) is (peak >= gate)
+        reason = policy.looks([says(p) for p in probabilities])
+        assert (reason is not None) is (surprisal >= gate)
+        if reason is not None:
+            assert reason.value == pytest.approx(surprisal, abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -511,6 +511,19 @@ async def test_after_a_call_was_cut_short_idle_time_brings_both_prompts_up_to_da
         assert provider.large.cancelled == 1
 
 
+async def test_a_large_model_that_was_not_asked_reads_the_prompt_in_idle_time() -> None:
+    """So that asking it is cheap when the next draft is less sure."""
+    provider = Two(["foo"], ["bar"])
+    async with pairing(provider) as editor:
+        (pair,) = provider.pairs
+        pair.asks = False
+        await editor.inline(0, 4)
+        await asyncio.to_thread(provider.large.wait_for, lambda fake: fake.prefills)
+        (prefill,) = provider.large.prefills
+        assert (prefill.prefix, prefill.anchor) == ("x = ", 4)
+        assert not provider.large.requests
+
+
 async def test_no_prompt_is_computed_in_idle_time_for_a_call_that_came_to_its_end() -> None:
     provider = Two(["foo"], ["bar"])
     async with pairing(provider) as editor:
