@@ -2,8 +2,8 @@
 
 Every policy completes every point through the product's own completer, in turns; small alone and
 large alone are among them. Warm: both caches hold the prompt, as while typing. Cold: neither knows
-it. The quality of a policy is the same warm and cold, so cold runs are timed at the first points.
-Beside the times stands what was counted, and from it a prediction for pairs that are further apart
+it, and asking the large model is dearer, so that a policy may ask it less; only the first points are
+run cold. Beside the times stands what was counted, and from it a prediction for pairs that are further apart
 (`benchmarks/predict.py`).
 """
 
@@ -174,7 +174,7 @@ def run(
         }
         for name in order if number < cold else ():
             fresh = pair.completer(policies[name], pair.engines())
-            record["cold"][name] = judge(*fresh, point, k, budget, None, False)
+            record["cold"][name] = judge(*fresh, point, k, budget, passes, False)
         records.append(record)
         with out.open("a") as file:
             file.write(json.dumps(record) + "\n")
@@ -227,7 +227,17 @@ def summary(
     }
     for state in ("warm", "cold"):
         table |= timed(both, state, name)
+    cold = [record for record in both if record["cold"]]
+    if cold:
+        table["cold asked"] = mean([record["cold"][name]["escalated"] for record in cold])
+        table["cold right@1"] = mean([right(record["cold"][name]) for record in cold])
+        table["the same, warm"] = mean([right(record["warm"][name]) for record in cold])
     return table
+
+
+def right(found: Mapping[str, Any]) -> bool:
+    """Whether the first draft passes its tests, or where there are none, is the truth."""
+    return any(found["passed"][:1]) if found["passed"] else bool(found["first_exact"])
 
 
 def closed(table: Mapping[str, Mapping[str, float]], name: str, key: str) -> float:

@@ -10,6 +10,7 @@ from polydraft.completion.draft_length import draft_length, rate
 from polydraft.completion.pass_costs import PassCosts
 
 TAIL = 8  # tokens of prompt that the large model's first check may bring along
+FAVOUR = 1.15  # for the small model: with guesses more of the text is the large one's to write
 MOST = 6  # tokens that are proposed before a check
 
 
@@ -73,7 +74,7 @@ class Costs:
         step = self.small.of(lines)
         most = draft_length(step, check, small, MOST)
         own = rate(most, step, check, small)
-        if own <= rate(self.guesses(lines, guesses), 0, check, guesses):
+        if own * FAVOUR <= rate(self.guesses(lines, guesses), 0, check, guesses):
             return Pace(0)
         return Pace(most, min(1.0, step * own))
 
