@@ -2,9 +2,9 @@
 
 Every policy completes every point through the product's own completer, in turns; small alone and
 large alone are among them. Warm: both caches hold the prompt, as while typing. Cold: neither knows
-it, and asking the large model is dearer, so that a policy may ask it less; only the first points are
-run cold. Beside the times stands what was counted, and from it a prediction for pairs that are further apart
-(`benchmarks/predict.py`).
+it, and asking the large model is dearer, so that a policy may ask it less; only the first points
+are run cold. Beside the times stands what was counted, and from it a prediction for pairs that are
+further apart (`benchmarks/predict.py`).
 """
 
 from __future__ import annotations
