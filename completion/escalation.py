@@ -12,9 +12,10 @@ One loop serves every policy (`switching`):
        Places in the set that fall free go to the large model's own best alternatives.
     3. The small model catches up in one pass and proposes the next tokens, as many as pay.
 
-Until the first draft is settled: what the others lack by then is left as it is. On devices of
-their own both models work at once: while the large one looks, the small one goes on behind what it
-has proposed, as if all of it stood (PEARL's post-verify; Liu et al., arXiv 2408.11850).
+Until the first draft that shows anything is settled: what the others lack by then is left as it is.
+On devices of their own both models work at once: while the large one looks, the small one goes on
+behind what it has proposed, as if all of it stood (PEARL's post-verify; Liu et al., arXiv
+2408.11850).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from polydraft.completion.types import Origin, Switch
 
 FLOOR = 7.0  # nats: an alternative with less joint probability than e^-7 is not worth a place
 KNOWN = 3.0  # nats: what a draft that is written already is worth in the choice of alternatives
-BESIDE = 0.3  # what a token of another draft is worth against one of the first, which is awaited
+BESIDE = 0.2  # what a token of another draft is worth against one of the first, which is awaited
 
 
 @dataclass(slots=True)
@@ -73,7 +74,7 @@ class Escalation:
             self._settle(leader)
         for line in lines[1:]:
             self._settle(line)
-        while not leader.settled:
+        while self._awaited(lines) is not None:
             open_lines = [line for line in lines if not line.settled]
             self._propose(open_lines)
             self._look([line for line in open_lines if not line.settled])
@@ -82,6 +83,18 @@ class Escalation:
         for line in lines:
             if not line.settled:
                 line.leave()
+
+    def _awaited(self, lines: Sequence[Line]) -> Line | None:
+        """The first draft that has anything to show, as long as it has not come to its end."""
+        for line in lines:
+            if line.settled and self._shows(line):
+                line.reopen()
+            if not line.settled or self._shows(line):
+                return None if line.settled else line
+        return None
+
+    def _shows(self, line: Line) -> bool:
+        return line.finish is None or self.task.key(line.ids, line.finish) is not None
 
     # --- the large model ---
 
@@ -237,23 +250,33 @@ class Escalation:
             depth = common_prefix(leader.ids, path)
             if depth < len(path):
                 tails.setdefault((*path[: depth + 1],), (place, line))
-        scores = dict(self._ways_out(leader, tails))
-        best = heapq.nlargest(self.task.k - 1, scores, key=scores.__getitem__)
-        places: dict[int, Line] = {}
-        fresh = []
+        shown = not leader.settled or self._shows(leader)
+        scores = dict(self._ways_out(leader, tails, KNOWN if shown else 0.0))
+        best = heapq.nlargest(
+            self.task.k - 1 if shown else self.task.k, scores, key=scores.__getitem__
+        )
+        found: list[tuple[int | None, Line]] = []
         for prefix in best:
             if prefix in tails:
                 place, line = tails[prefix]
                 self._stand(leader, line, len(prefix) - 1)
-                places[place] = line
+                found.append((place, line))
             else:
-                fresh.append(self._fork(leader, prefix))
+                found.append((None, self._fork(leader, prefix)))
+        if not shown:  # the best of them comes first
+            return [line for _, line in found]
+        places = {place: line for place, line in found if place is not None}
         free = (place for place in range(self.task.k) if place not in places)
-        places.update(zip(free, fresh, strict=False))
+        places.update(zip(free, (line for place, line in found if place is None), strict=False))
         return [places[place] for place in sorted(places)]
 
-    def _ways_out(self, leader: Line, tails: Iterable[Prefix]) -> Iterable[tuple[Prefix, float]]:
-        """Prefixes that leave the first draft, with their joint log-probability (nats)."""
+    def _ways_out(
+        self, leader: Line, tails: Iterable[Prefix], known: float
+    ) -> Iterable[tuple[Prefix, float]]:
+        """Prefixes that leave the first draft, with their joint log-probability (nats).
+
+        `tails` are those of drafts that are written already, which is worth `known`.
+        """
         finished = set(tails)
         joint = 0.0
         for depth in range(len(leader.ids) + 1):
@@ -267,7 +290,7 @@ class Escalation:
                 score = joint + view.logprob(token)
                 prefix = (*before, token)
                 if score > -FLOOR:
-                    yield prefix, score + (KNOWN if prefix in finished else 0.0)
+                    yield prefix, score + (known if prefix in finished else 0.0)
             if depth < len(leader.ids):
                 joint += leader.logprobs[depth]
 

@@ -68,7 +68,7 @@ class Line:
         """Go on behind a draft that was only cut short: its end is nobody's choice."""
         if self.finish is Finish.CUT:
             del self.small[len(self.ids) :]
-            self.finish = None
+            self.finish, self.settled = None, False
 
     def confirm(self, logprob: float) -> None:
         """The proposed token stands, with the judge's log-probability."""

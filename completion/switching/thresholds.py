@@ -16,7 +16,7 @@ class Thresholds:
     confidence: float = 0.2  # probability of the small model's best token below which `bild` asks
     rollback: float = 2.0  # nats: loss under the large model above which `bild` takes a token back
     deferral: float = 0.1  # alpha of `cascade`
-    gate: float = 1.5  # nats: drafts with a surprisal -log p below are not checked
+    gate: float = 1.0  # nats: drafts with a surprisal -log p below are not checked
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -98,6 +99,21 @@ def test_a_first_draft_that_was_only_cut_short_goes_on():
     assert naive_greedy(small, prompt, STOPS, 10) == []
     rows = draft(pair(small, large), prompt, k=2).rows
     assert rows[0].ids == naive_greedy(large, prompt, STOPS, 10)
+
+
+@settings(max_examples=80, deadline=None)
+@given(prompts, st.integers(0, 5), noises, st.integers(2, 4))
+def test_a_draft_that_shows_nothing_is_not_the_one_that_is_waited_for(prompt, seed, noise, k):
+    """What the large model writes itself is not to be shown here: the next one has to be whole."""
+    small, large = models(noise, seed)
+    hidden = naive_greedy(large, prompt, STOPS, 10)
+    asked = task(k=k)
+    shows = asked.key
+    asked = replace(asked, key=lambda ids, finish: None if ids == hidden else shows(ids, finish))
+    engine = pair(small, large)
+    rows = engine.draft(prompt, asked, Meter(), engine.plan("auto", k, 0).drafter).rows
+    assert hidden not in [row.ids for row in rows]
+    assert not rows or rows[0].finish is not Finish.CUT
 
 
 @settings(max_examples=60, deadline=None)
