@@ -1,1 +1,1 @@
-"""Static analysis as constraints on the next token (issue: monitors); empty so far."""
+"""Static analysis as constraints on the next token; so far only masks from names."""

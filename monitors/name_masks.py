@@ -1,0 +1,108 @@
+"""From names that are possible to the tokens that may come next, whatever tokens cut them into.
+
+The rule (Agrawal et al., arXiv 2306.10763, section 3.2), with s what is left of a possible name:
+
+    1. a token that is a beginning of s, or all of it, may come;
+    2. so may a token that begins with all of s and goes on with a character that ends a name;
+    3. where s is empty, any token that begins with such a character may come, and special tokens:
+       the name, and with it the draft, may end there.
+
+Everything is in bytes: a token may hold a part of a character, and a name may be cut inside of one.
+A byte of 0x80 and more goes on with a name unless the character that it begins, whole in the same
+token, cannot stand in one: what is not known to end a name does not.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+import torch
+
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+_SETS = 512  # masks that are remembered
+
+
+class Spelling(Protocol):
+    """What is needed of a tokenizer."""
+
+    @property
+    def specials(self) -> Mapping[str, int]: ...
+
+    def __len__(self) -> int: ...
+
+    def token_bytes(self, index: int) -> bytes: ...
+
+
+class NameMasks:
+    """Of one vocabulary; built once, by one walk over it."""
+
+    def __init__(self, tokenizer: Spelling, extra: str = "") -> None:
+        """`extra`: characters of names beside letters, digits and `_`, e.g. `$`."""
+        self._name_bytes = _PLAIN | frozenset(extra.encode())
+        whole: dict[bytes, list[int]] = defaultdict(list)
+        ending: dict[bytes, list[int]] = defaultdict(list)
+        specials = set(tokenizer.specials.values())
+        for index in range(len(tokenizer)):
+            spelled = tokenizer.token_bytes(index)
+            if index in specials or not spelled:
+                continue
+            end = self.name_length(spelled)
+            if end == len(spelled):
+                whole[spelled].append(index)
+            else:
+                ending[spelled[:end]].append(index)
+        ending[b""] += sorted(specials)
+        self._whole = dict(whole)
+        self._ending = {part: np.array(sorted(ids), np.int64) for part, ids in ending.items()}
+        self._cached = lru_cache(_SETS)(self._tokens)
+
+    def tokens(self, names: frozenset[str], typed: bytes = b"") -> torch.Tensor:
+        """Ids [n], ascending, of the tokens that may follow `typed`, the beginning of a name."""
+        return self._cached(names, typed)
+
+    def name_length(self, text: bytes) -> int:
+        """How many of the first bytes may belong to one name."""
+        at = 0
+        while at < len(text):
+            if text[at] in self._name_bytes:
+                at += 1
+            elif text[at] < 0x80:
+                break
+            else:
+                size = _size(text[at])
+                char = text[at : at + size].decode("utf-8", "ignore")
+                if char and not f"a{char}".isidentifier():
+                    break
+                at += size if char else 1
+        return min(at, len(text))
+
+    def _tokens(self, names: frozenset[str], typed: bytes) -> torch.Tensor:
+        parts = set(_beginnings(names, typed))
+        found = [np.array(self._whole[part], np.int64) for part in parts if part in self._whole]
+        for name in names:
+            spelled = name.encode()
+            if spelled.startswith(typed):
+                rest = spelled[len(typed) :]
+                if rest in self._ending:
+                    found.append(self._ending[rest])
+        if not found:
+            return torch.empty(0, dtype=torch.long)
+        return torch.from_numpy(np.unique(np.concatenate(found)))
+
+
+def _beginnings(names: Iterable[str], typed: bytes) -> Iterable[bytes]:
+    for name in names:
+        spelled = name.encode()
+        if spelled.startswith(typed):
+            rest = spelled[len(typed) :]
+            for end in range(1, len(rest) + 1):
+                yield rest[:end]
+
+
+def _size(first: int) -> int:
+    """Bytes of the UTF-8 character that begins with this one; 1 inside of one."""
+    return 4 if first >= 0xF0 else 3 if first >= 0xE0 else 2 if first >= 0xC0 else 1

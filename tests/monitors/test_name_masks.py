@@ -1,0 +1,109 @@
+"""The tokens that fit possible names, against the rule read off token by token."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from polydraft.completion.protocols import Tokenizer
+from polydraft.models.registry import DEFAULT_SMALL, load_registry
+from polydraft.models.store import ensure_model
+from polydraft.models.tokenizer import ModelTokenizer
+from polydraft.monitors.name_masks import NameMasks
+
+
+class Pieces:
+    """A vocabulary of the given pieces, with one special token behind them."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+        self.specials = {"<end>": len(pieces)}
+
+    def __len__(self) -> int:
+        return len(self._pieces) + 1
+
+    def token_bytes(self, index: int) -> bytes:
+        return self._pieces[index] if index < len(self._pieces) else b"<end>"
+
+
+def ends_a_name(rest: bytes) -> bool:
+    """Whether text that begins so cannot go on with a name."""
+    if rest[0] < 0x80:
+        return not (chr(rest[0]).isalnum() or rest[:1] == b"_")
+    for size in range(1, 5):
+        try:
+            char = rest[:size].decode()
+        except UnicodeDecodeError:
+            continue
+        return not f"a{char[0]}".isidentifier()
+    return False
+
+
+def naive(tokenizer: Tokenizer, names: set[str], typed: bytes) -> list[int]:
+    """The rule, as it stands in the module's docstring."""
+    specials = set(tokenizer.specials.values())
+    left = {name.encode()[len(typed) :] for name in names if name.encode().startswith(typed)}
+    found = []
+    for index in range(len(tokenizer)):
+        token = tokenizer.token_bytes(index)
+        fits = index in specials and b"" in left
+        for rest in left if token and index not in specials else ():
+            begins = bool(rest) and rest.startswith(token)
+            runs_past = token.startswith(rest) and len(token) > len(rest)
+            fits |= begins or (runs_past and ends_a_name(token[len(rest) :]))
+        if fits:
+            found.append(index)
+    return found
+
+
+letters = st.sampled_from(["a", "b", "_", "1", "é", "→", ".", "(", " ", "\n"])
+pieces = st.lists(
+    st.text(letters, min_size=1, max_size=4).map(str.encode)
+    | st.sampled_from([b"\xc3", b"\xa9", b"a\xc3", b"\xa9(", b"\xe2\x86", b"\x92"]),
+    min_size=1,
+    max_size=40,
+    unique=True,
+)
+names = st.sets(st.text(st.sampled_from("ab_1é"), min_size=1, max_size=5), max_size=6)
+
+
+@settings(max_examples=400, deadline=None)
+@given(pieces, names, st.integers(0, 6))
+def test_masks_are_what_the_rule_says_whatever_the_vocabulary(vocabulary, possible, typed):
+    tokenizer = Pieces(vocabulary)
+    masks = NameMasks(tokenizer)
+    for start in {b""} | {name.encode()[:typed] for name in possible}:
+        found = masks.tokens(frozenset(possible), start).tolist()
+        assert found == naive(tokenizer, possible, start)
+
+
+@pytest.mark.weights
+def test_masks_are_what_the_rule_says_over_a_real_vocabulary():
+    spec = load_registry().get(DEFAULT_SMALL)
+    tokenizer = ModelTokenizer.from_directory(ensure_model(spec))
+    masks = NameMasks(tokenizer)
+    possible = {"append", "appendleft", "clear", "größe", "__init__", "名前", "x", "get_or_create"}
+    for typed in (b"", b"app", b"append", b"gr", b"gr" + b"\xc3", b"x", b"get_", b"no"):
+        found = masks.tokens(frozenset(possible), typed).tolist()
+        assert found == naive(tokenizer, possible, typed), typed
+    assert masks.tokens(frozenset(possible), b"no").numel() == 0
+
+
+def test_a_name_may_go_on_only_as_one_that_is_possible():
+    tokenizer = Pieces([b"get", b"get(", b"getter", b"ge", b"t", b"t.", b"(", b" x", b"tt"])
+    masks = NameMasks(tokenizer)
+
+    def after(typed: bytes) -> list[bytes]:
+        ids = masks.tokens(frozenset({"get"}), typed).tolist()
+        return [tokenizer.token_bytes(index) for index in ids]
+
+    assert after(b"") == [b"get", b"get(", b"ge"]
+    assert after(b"ge") == [b"t", b"t."]
+    assert after(b"get") == [b"(", b" x", b"<end>"]
+
+
+def test_a_language_may_have_more_characters_in_its_names():
+    tokenizer = Pieces([b"$a", b"$", b"a", b"a$"])
+    assert NameMasks(tokenizer, "$").tokens(frozenset({"a"})).tolist() == [2]
+    assert NameMasks(tokenizer).tokens(frozenset({"a"})).tolist() == [2, 3]
