@@ -252,9 +252,9 @@ class Escalation:
                 tails.setdefault((*path[: depth + 1],), (place, line))
         shown = not leader.settled or self._shows(leader)
         scores = dict(self._ways_out(leader, tails, KNOWN if shown else 0.0))
-        best = heapq.nlargest(
-            self.task.k - 1 if shown else self.task.k, scores, key=scores.__getitem__
-        )
+        # Its place is free then; but who wants one draft wants the first, or none.
+        count = self.task.k - 1 if shown or self.task.k == 1 else self.task.k
+        best = heapq.nlargest(count, scores, key=scores.__getitem__)
         found: list[tuple[int | None, Line]] = []
         for prefix in best:
             if prefix in tails:

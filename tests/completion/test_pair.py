@@ -79,7 +79,8 @@ def test_greedy_speculation_writes_the_large_model_s_own_greedy_output(
     for _ in range(2):  # the second time both caches know the prompt
         rows = draft(engine, prompt, k=k).rows
         expected = naive_greedy(large, prompt, STOPS, 10)
-        assert (rows[0].ids if rows else []) == expected or not expected
+        if expected or k == 1:  # else its other drafts are shown
+            assert (rows[0].ids if rows else []) == expected
         assert len({tuple(row.ids) for row in rows}) == len(rows) <= k
 
 
