@@ -74,7 +74,7 @@ class Escalation:
             self._settle(leader)
         for line in lines[1:]:
             self._settle(line)
-        while self._awaited(lines) is not None:
+        while self._go_on_for(lines):
             open_lines = [line for line in lines if not line.settled]
             self._propose(open_lines)
             self._look([line for line in open_lines if not line.settled])
@@ -84,14 +84,14 @@ class Escalation:
             if not line.settled:
                 line.leave()
 
-    def _awaited(self, lines: Sequence[Line]) -> Line | None:
-        """The first draft that has anything to show, as long as it has not come to its end."""
-        for line in lines:
-            if line.settled and self._shows(line):
-                line.reopen()
-            if not line.settled or self._shows(line):
-                return None if line.settled else line
-        return None
+    def _go_on_for(self, lines: Sequence[Line]) -> bool:
+        """Whether the first draft with anything to show has not come to its end; it may go on."""
+        first = next((line for line in lines if not line.settled or self._shows(line)), None)
+        if first is None:
+            return False
+        if first.settled:
+            first.reopen()
+        return not first.settled
 
     def _shows(self, line: Line) -> bool:
         return line.finish is None or self.task.key(line.ids, line.finish) is not None
@@ -166,8 +166,9 @@ class Escalation:
     def _sure(self, line: Line) -> bool:
         """Whether a finished draft's rest is not worth a look, by what the small model said."""
         rest = [choice for choice in line.small[line.judged :] if choice is not None]
-        whole = line.finish is not None and len(rest) == len(line.small) - line.judged
-        return whole and bool(rest) and self.policy.looks(rest) is None
+        if line.finish is None or not rest or None in line.small[line.judged :]:
+            return False
+        return self.policy.looks(rest) is None
 
     def _write(self, line: Line) -> None:
         """The large model's next token; a token that a draft of the small one's has is its."""

@@ -31,7 +31,6 @@ class Experience:
 
     small: Standing = field(default_factory=lambda: Standing(0.75))
     guesses: Standing = field(default_factory=lambda: Standing(0.4))
-
     asking_ms: float = 0.0  # what the large model's passes cost a request; 0: not known yet
 
     def asked(self, ms: float) -> None:
@@ -88,7 +87,7 @@ class Costs:
         In what it costs when they are read.
         """
         usual = experience.asking_ms or 4 * self.large.of(8)
-        return 1 + self.large.of(max(1, missing)) / usual if missing > TAIL else 1.0
+        return 1 + self.large.of(missing) / usual if missing > TAIL else 1.0
 
 
 def worth_looking(chances: Sequence[float], cost: Callable[[int], float]) -> int:

@@ -15,12 +15,13 @@ token, cannot stand in one: what is not known to end a name does not.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _SETS = 512  # masks that are remembered
@@ -56,8 +57,8 @@ class NameMasks:
             else:
                 ending[spelled[:end]].append(index)
         ending[b""] += sorted(specials)
-        self._whole = dict(whole)
-        self._ending = {part: np.array(sorted(ids), np.int64) for part, ids in ending.items()}
+        self._whole = _arrays(whole)
+        self._ending = _arrays(ending)
         self._cached = lru_cache(_SETS)(self._tokens)
 
     def tokens(self, names: frozenset[str], typed: bytes = b"") -> torch.Tensor:
@@ -81,26 +82,18 @@ class NameMasks:
         return min(at, len(text))
 
     def _tokens(self, names: frozenset[str], typed: bytes) -> torch.Tensor:
-        parts = set(_beginnings(names, typed))
-        found = [np.array(self._whole[part], np.int64) for part in parts if part in self._whole]
-        for name in names:
-            spelled = name.encode()
-            if spelled.startswith(typed):
-                rest = spelled[len(typed) :]
-                if rest in self._ending:
-                    found.append(self._ending[rest])
+        spelled = map(str.encode, names)
+        rests = {name[len(typed) :] for name in spelled if name.startswith(typed)}
+        parts = {rest[:end] for rest in rests for end in range(1, len(rest) + 1)}
+        found = [self._whole[part] for part in parts if part in self._whole]
+        found += [self._ending[rest] for rest in rests if rest in self._ending]
         if not found:
             return torch.empty(0, dtype=torch.long)
         return torch.from_numpy(np.unique(np.concatenate(found)))
 
 
-def _beginnings(names: Iterable[str], typed: bytes) -> Iterable[bytes]:
-    for name in names:
-        spelled = name.encode()
-        if spelled.startswith(typed):
-            rest = spelled[len(typed) :]
-            for end in range(1, len(rest) + 1):
-                yield rest[:end]
+def _arrays(ids: Mapping[bytes, list[int]]) -> dict[bytes, NDArray[np.int64]]:
+    return {part: np.array(each, np.int64) for part, each in ids.items()}
 
 
 def _size(first: int) -> int:
