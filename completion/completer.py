@@ -13,6 +13,7 @@ from polydraft.completion.ends import EndRule, TextEnds
 from polydraft.completion.engine import Drafting
 from polydraft.completion.healing import Healed, Vocabulary, hold_back
 from polydraft.completion.meter import Meter
+from polydraft.completion.monitor import Monitoring
 from polydraft.completion.ngram import NGrams
 from polydraft.completion.ngram_index import NGramIndex
 from polydraft.completion.postprocess import Finished, finish_text, visible_key
@@ -27,6 +28,7 @@ from polydraft.completion.types import (
     Deadline,
     Draft,
     Finish,
+    Intervention,
     OnDraft,
     OnDrafts,
     OnText,
@@ -36,6 +38,7 @@ from polydraft.completion.types import (
     Stats,
 )
 from polydraft.completion.view import View, look
+from polydraft.completion.watch import Watch
 
 SINGLE_LINE_TOKENS = 32  # a line longer than this is rarely worth waiting for
 
@@ -80,6 +83,7 @@ class EngineCompleter:
         on_drafts: OnDrafts | None = None,
         workspace: NGramIndex | None = None,
         waiting: int = 0,
+        monitoring: Monitoring | None = None,
     ) -> Completion:
         started = time.perf_counter()
         meter = Meter(cancel, deadline)
@@ -87,12 +91,13 @@ class EngineCompleter:
         if not prompt.ids:  # an empty document and a format that has no tokens of its own
             return Completion(())
         prompt, held_back, first_tokens = hold_back(prompt, self._tokenizer, self._vocabulary)
+        watch = self._watch(monitoring, request, held_back, meter)
         decoder = Healed(self._tokenizer, held_back)
         multiline = needs_multiline(request)
         new_tokens = request.budget.new_tokens
         plan = self._engine.plan(request.drafter, request.k, waiting)
         method = plan.drafter.name
-        visible = _Visible(request, look(request, multiline), decoder, method)
+        visible = _Visible(request, look(request, multiline), decoder, method, watch)
         text_ends: EndRule = TextEnds(decoder, request, multiline)
         if on_text is not None:
             text_ends = _Overheard(text_ends, visible, on_text)
@@ -119,7 +124,7 @@ class EngineCompleter:
 
         ahead = self._engine.ahead(request.guesser, prompt.ids, workspace)
         task = Task(
-            request.k, ends, visible.key, announce, ngrams, first_tokens, ahead, on_rows=tell
+            request.k, ends, visible.key, announce, ngrams, first_tokens, ahead, watch, on_rows=tell
         )
         outcome = self._engine.draft(prompt.ids, task, meter, plan.drafter)
         drafts = [draft for row in outcome.rows if (draft := visible.draft(row)) is not None]
@@ -148,6 +153,15 @@ class EngineCompleter:
         if prompt.ids:
             self._engine.prefill(prompt.ids, Meter(cancel))
 
+    def _watch(
+        self, monitoring: Monitoring | None, request: Request, held_back: str, meter: Meter
+    ) -> Watch:
+        if monitoring is None:
+            return Watch()
+        watch = Watch(monitoring.monitor(request, self._tokenizer, held_back, meter.poll))
+        watch.foresee([()])  # its analysis runs while the model reads the prompt
+        return watch
+
     def _prompt(self, request: Request) -> tuple[Request, Prompt]:
         """The request with a budget that the model's context holds, and its prompt."""
         budget, limit = request.budget, self._engine.max_positions
@@ -167,6 +181,7 @@ class _Visible:
     view: View
     tokenizer: Decoder
     method: str
+    watch: Watch
 
     def key(self, ids: Sequence[int], finish: Finish) -> str | None:
         finished = self._finished(ids, finish)
@@ -190,6 +205,21 @@ class _Visible:
             parts=self._parts(row, len(finished.text)),
             switches=tuple(row.switches),
             checked=row.checked,
+            interventions=self._interventions(row.ids),
+        )
+
+    def _interventions(self, ids: Sequence[int]) -> tuple[Intervention, ...]:
+        return tuple(
+            Intervention(
+                at,
+                change.evidence.monitor,
+                change.evidence.analyser,
+                change.evidence.grade,
+                change.evidence.names,
+                self.tokenizer.decode([change.wanted]),
+                self.tokenizer.decode([change.taken]),
+            )
+            for at, change in self.watch.changes(ids)
         )
 
     def _parts(self, row: Row, length: int) -> tuple[Part, ...]:

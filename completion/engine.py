@@ -11,6 +11,7 @@ import torch
 
 from polydraft.completion.drafters import DRAFTERS
 from polydraft.completion.drafters.auto import Auto, Plan
+from polydraft.completion.drafters.mend import mend
 from polydraft.completion.drafters.task import Drafter, Task
 from polydraft.completion.guessers.ahead import Ahead
 from polydraft.completion.guessers.kit import Guessers
@@ -151,6 +152,7 @@ class Engine:
                 assert opened.logits is not None
                 logits = task.restrict(opened.logits)
                 rows = (drafter or self.drafter).draft(opened.tree, logits, task)
+                rows = mend(opened.tree, opened.logits, rows, task)
                 keep(opened, rows)
         except OutOfTime:
             return Outcome([], len(prompt), len(prompt))

@@ -32,9 +32,10 @@ from polydraft.completion.line import Line
 from polydraft.completion.pacing import MOST, Costs, Experience, Pace, Standing, worth_looking
 from polydraft.completion.prefix_cache import common_prefix
 from polydraft.completion.rows import Row
-from polydraft.completion.sight import Prefix, Sight
+from polydraft.completion.sight import Sight
 from polydraft.completion.switching.policy import Policy, Reason, first_hand_over
 from polydraft.completion.types import Origin, Switch
+from polydraft.completion.watch import Prefix
 
 FLOOR = 7.0  # nats: an alternative with less joint probability than e^-7 is not worth a place
 KNOWN = 3.0  # nats: what a draft that is written already is worth in the choice of alternatives

@@ -9,34 +9,73 @@ Glossary
     mask      the tokens that fit what is known, and what the others lose
     hard      a mask whose other tokens are impossible; else they lose some log-probability, so that
               a confident model can still write a name that the analysis does not know
+    late      what the analysis says is not known yet: the draft goes on, and is looked at again
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
+from polydraft.completion.protocols import Tokenizer
+from polydraft.completion.types import Request
+
 State = Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Where a mask comes from, for people."""
+
+    monitor: str = ""
+    analyser: str = ""
+    grade: str = ""  # how much the analyser's list is worth
+    names: int = 0  # that were offered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask:
-    """`allowed`: int64 [n] token ids, ascending; every other token loses `penalty` nats."""
+    """`tokens`: int64 [n] ids. The tokens outside of them, or they if `banned`, lose `penalty`."""
 
-    allowed: torch.Tensor
-    penalty: float = math.inf
+    tokens: torch.Tensor
+    penalty: float = math.inf  # nats
+    banned: bool = False
+    evidence: Evidence = Evidence()
 
     @property
     def hard(self) -> bool:
         return self.penalty == math.inf
 
+    def loses(self, token: int) -> bool:
+        return bool((self.tokens == token).any()) == self.banned
+
+    def lost(self, size: int) -> torch.Tensor:
+        """-> [V] bool: the tokens of a vocabulary of `size` that lose."""
+        lost = torch.full((size,), not self.banned)
+        lost[self.tokens] = self.banned
+        return lost
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What a monitor says in a state: every mask holds; `late`: there may be more to say."""
+
+    masks: tuple[Mask, ...] = ()
+    late: bool = False
+
+
+FREE = Constraint()  # anything may come
+
 
 class Monitor(Protocol):
-    """One kind of constraint; implementations stand in `polydraft.monitors`."""
+    """One kind of constraint; implementations stand in `polydraft.monitors`.
+
+    A pair of models on two devices calls it from two threads at once.
+    """
 
     @property
     def name(self) -> str: ...
@@ -47,40 +86,22 @@ class Monitor(Protocol):
     def observe(self, state: State, token: int) -> State:
         """The state behind one more token."""
 
-    def mask(self, state: State) -> Mask | None:
-        """What may come next; None: anything."""
+    def foresee(self, state: State) -> None:
+        """A pass runs whose answer will be constrained in this state: time to begin an analysis."""
+
+    def constrain(self, state: State) -> Constraint:
+        """What may come next. Waits for an analysis as long as that pays, then says so."""
 
 
-class Track:
-    """One draft's way through a monitor."""
+class Monitoring(Protocol):
+    """Makes the monitor of a request."""
 
-    def __init__(self, monitor: Monitor, states: Sequence[State] = ()) -> None:
-        self._monitor = monitor
-        self._states = list(states) or [monitor.begin()]
-
-    def __len__(self) -> int:
-        """Tokens observed."""
-        return len(self._states) - 1
-
-    @property
-    def state(self) -> State:
-        return self._states[-1]
-
-    def observe(self, tokens: Sequence[int]) -> State:
-        for token in tokens:
-            self._states.append(self._monitor.observe(self._states[-1], token))
-        return self._states[-1]
-
-    def mask(self) -> Mask | None:
-        return self._monitor.mask(self._states[-1])
-
-    def fork(self) -> Track:
-        return Track(self._monitor, self._states)
-
-    def crop(self, length: int) -> None:
-        """Forget all tokens from `length` on."""
-        assert 0 <= length <= len(self)
-        del self._states[length + 1 :]
+    def monitor(
+        self, request: Request, tokenizer: Tokenizer, held_back: str, poll: Callable[[], None]
+    ) -> Monitor | None:
+        """None: there is nothing to watch. `held_back` is what of the prefix the draft will write
+        again (`healing.py`); `poll` raises when it is time to stop, also in the middle of a wait.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,35 +115,37 @@ class Joint:
         return tuple(monitor.begin() for monitor in self.monitors)
 
     def observe(self, state: State, token: int) -> State:
+        return tuple(monitor.observe(each, token) for monitor, each in self._each(state))
+
+    def foresee(self, state: State) -> None:
+        for monitor, each in self._each(state):
+            monitor.foresee(each)
+
+    def constrain(self, state: State) -> Constraint:
+        found = [monitor.constrain(each) for monitor, each in self._each(state)]
+        masks = tuple(mask for each in found for mask in each.masks)
+        return Constraint(masks, any(each.late for each in found))
+
+    def _each(self, state: State) -> zip[tuple[Monitor, State]]:
         assert isinstance(state, tuple)
-        return tuple(
-            monitor.observe(each, token) for monitor, each in zip(self.monitors, state, strict=True)
-        )
-
-    def masks(self, state: State) -> list[Mask]:
-        assert isinstance(state, tuple)
-        found = (monitor.mask(each) for monitor, each in zip(self.monitors, state, strict=True))
-        return [mask for mask in found if mask is not None]
+        return zip(self.monitors, state, strict=True)
 
 
-def constrain(logits: torch.Tensor, masks: Sequence[Mask]) -> torch.Tensor:
+def constrained(logits: torch.Tensor, masks: Sequence[Mask]) -> torch.Tensor:
     """logits [V] -> [V] under all of the masks, by intersection.
 
-    What a soft mask does not list loses its penalty, what a hard one does not list is impossible.
     If the hard ones leave nothing possible, they contradict each other and none of them holds: a
     draft goes on in any case.
     """
     if not masks:
         return logits
-    possible = torch.ones_like(logits, dtype=torch.bool)
-    lost = torch.zeros_like(logits)
+    size = logits.shape[0]
+    result = logits
+    impossible = torch.zeros(size, dtype=torch.bool)
     for mask in masks:
-        outside = torch.ones_like(logits, dtype=torch.bool)
-        outside[mask.allowed] = False
         if mask.hard:
-            possible &= ~outside
+            impossible |= mask.lost(size)
         else:
-            lost += outside * mask.penalty
-    result = logits - lost
-    banned = result.masked_fill(~possible, -math.inf)
-    return banned if bool((banned > -math.inf).any()) else result
+            result = result - mask.lost(size) * mask.penalty
+    left = result.masked_fill(impossible, -math.inf)
+    return left if bool((left > -math.inf).any()) else result

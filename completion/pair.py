@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from polydraft.completion.drafters.auto import Auto, Plan
 from polydraft.completion.drafters.led_beam import LedBeam
+from polydraft.completion.drafters.mend import false_last, mend
 from polydraft.completion.drafters.run import distinct
 from polydraft.completion.drafters.sampling import CANDIDATES, Sampling
 from polydraft.completion.drafters.task import Drafter, Task
@@ -136,8 +137,9 @@ class PairEngine:
                 assert small.logits is not None
                 logits = task.restrict(small.logits)
                 rows = drafter.draft(small.tree, logits, task)
+                rows = mend(small.tree, small.logits, rows, task)
                 keep(small, rows)
-                sight = Sight(small.tree)
+                sight = Sight(small.tree, task.watch)
                 sight.seed(rows, logits)
                 asked, why = _Asked(rows), self._why(prompt, rows, sight)
                 if why:
@@ -182,8 +184,8 @@ class PairEngine:
                 self._small.opened(prompt, meter, leave=1) as small,
                 self._large.opened(prompt, meter, leave=TAIL) as large,
             ):
-                seen = Sight(small.tree, small.tail, task.restrict, CANDIDATES)
-                judge = Sight(large.tree, large.tail, task.restrict, CANDIDATES)
+                seen = Sight(small.tree, task.watch, small.tail, task.restrict, CANDIDATES)
+                judge = Sight(large.tree, task.watch, large.tail, task.restrict, CANDIDATES)
                 for sight in (seen, judge):  # what follows the prompt
                     sight.look([()])
                 try:
@@ -239,7 +241,7 @@ class PairEngine:
         found = _Asked(rows)
         try:
             with self._large.opened(prompt, meter, leave=TAIL) as opened:
-                sight = Sight(opened.tree, opened.tail, task.restrict)
+                sight = Sight(opened.tree, task.watch, opened.tail, task.restrict)
                 escalation = Escalation(
                     small, sight, self._policy, task, self._costs, self._experience, beside
                 )
@@ -248,6 +250,7 @@ class PairEngine:
                     found.rows = distinct([line.row() for line in lines], task.key)
                 except OutOfTime:
                     found.rows = finished_rows(lines, rows, task.key)
+                found.rows = false_last(found.rows, task)
                 _keep(opened, sight, found.rows)
                 found.work = opened.work
                 self._experience.asked(sum(map(self._costs.large.of, found.work.passes)))

@@ -19,6 +19,7 @@ from polydraft.completion.types import (
 if TYPE_CHECKING:  # who only names a protocol does not wait for torch to load
     import torch
 
+    from polydraft.completion.monitor import Monitoring
     from polydraft.completion.ngram_index import NGramIndex
 
 
@@ -112,6 +113,7 @@ class Completer(Protocol):
     models calls `on_drafts` with the small one's drafts when the large one is about to judge them:
     draft i of what is returned then stands for draft i of these, improved or as it was.
     `workspace` is an index of the caller's, in this completer's ids: the completer keeps no text.
+    `monitoring` gives static analysis its say in what the drafts write.
     """
 
     @property
@@ -132,6 +134,7 @@ class Completer(Protocol):
         on_drafts: OnDrafts | None = None,
         workspace: NGramIndex | None = None,
         waiting: int = 0,
+        monitoring: Monitoring | None = None,
     ) -> Completion: ...
 
     def prefill(self, request: Request, *, cancel: CancelToken | None = None) -> None:

@@ -16,6 +16,7 @@ import torch
 
 from polydraft.completion.tree import DraftTree
 from polydraft.completion.types import Finish, Origin, SwitchEvent
+from polydraft.completion.watch import Watch
 
 ALTERNATIVES = 6  # kept a depth; forks come from them
 _BLOCK = 128  # of a vocabulary
@@ -163,15 +164,20 @@ class Row:
 
 
 def look(
-    tree: DraftTree, rows: Sequence[Row], guesses: Sequence[Sequence[int]], count: int
+    tree: DraftTree,
+    rows: Sequence[Row],
+    guesses: Sequence[Sequence[int]],
+    count: int,
+    watch: Watch,
 ) -> list[list[tuple[int, Choice]]]:
     """One pass: feed each row's pending token and, behind it, the guess for that row.
 
     -> for each row, behind its pending token and behind each token of its guess: the slot that was
-    fed, and the exact model's `count` best next tokens.
+    fed, and the exact model's `count` best next tokens that may come there.
     """
     tokens: list[int] = []
     paths: list[list[int]] = []
+    prefixes: list[list[int]] = []
     first = tree.next_slot
     for row, guess in zip(rows, guesses, strict=True):
         path = list(row.slots)
@@ -179,14 +185,19 @@ def look(
             paths.append(list(path))
             path.append(first + len(tokens))
             tokens.append(token)
-    seen = iter(enumerate(choices(tree.feed(torch.tensor(tokens), paths), count), first))
+        prefixes += [[*row.ids, *guess[:end]] for end in range(len(guess) + 1)]
+    watch.foresee(prefixes)
+    logits = watch.constrain(prefixes, tree.feed(torch.tensor(tokens), paths))
+    seen = iter(enumerate(choices(logits, count), first))
     return [list(islice(seen, 1 + len(guess))) for guess in guesses]
 
 
-def look_once(tree: DraftTree, rows: Sequence[Row], count: int) -> list[Choice]:
+def look_once(tree: DraftTree, rows: Sequence[Row], count: int, watch: Watch) -> list[Choice]:
     """One pass without guesses: what follows each row's pending token, which is fed now."""
     found = []
-    for row, ((slot, choice),) in zip(rows, look(tree, rows, [()] * len(rows), count), strict=True):
+    for row, ((slot, choice),) in zip(
+        rows, look(tree, rows, [()] * len(rows), count, watch), strict=True
+    ):
         row.slots.append(slot)
         found.append(choice)
     return found
@@ -202,7 +213,11 @@ def accept(row: Row, guess: Sequence[int], seen: Sequence[tuple[int, Choice]], e
 
 
 def step(
-    tree: DraftTree, rows: Sequence[Row], ends: Ends, guesses: Sequence[Sequence[int]] = ()
+    tree: DraftTree,
+    rows: Sequence[Row],
+    ends: Ends,
+    watch: Watch,
+    guesses: Sequence[Sequence[int]] = (),
 ) -> list[list[Choice]]:
     """One pass: each unfinished row takes its most probable next token, or several if guessed.
 
@@ -212,7 +227,7 @@ def step(
     if not alive:
         return []
     guesses = guesses or [()] * len(alive)
-    found = look(tree, alive, guesses, ALTERNATIVES)
+    found = look(tree, alive, guesses, ALTERNATIVES, watch)
     for row, guess, seen in zip(alive, guesses, found, strict=True):
         accept(row, guess, seen, ends)
     return [[choice for _, choice in seen] for seen in found]

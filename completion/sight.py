@@ -15,8 +15,7 @@ import torch
 
 from polydraft.completion.rows import ALTERNATIVES, Choice, Row, choices_of, log_partition
 from polydraft.completion.tree import DraftTree
-
-Prefix = tuple[int, ...]
+from polydraft.completion.watch import Prefix, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,16 @@ class Sight:
     def __init__(
         self,
         tree: DraftTree,
+        watch: Watch,
         tail: Sequence[int] = (),
         restrict: Callable[[torch.Tensor], torch.Tensor] = lambda logits: logits,
         count: int = ALTERNATIVES,
     ) -> None:
-        """`restrict` [V] -> [V] bans tokens behind the prompt (`Task.restrict`); `count` tokens
+        """`restrict` [V] -> [V] bans tokens behind the prompt (`Task.restrict`), where `watch`
+        has its say as well; `count` tokens
         of each distribution are listed in its choice."""
         self.tree = tree
+        self._watch = watch
         self._tail = list(tail)  # of the prompt, not fed yet
         self._tail_slots: list[int] = []
         self._restrict = restrict
@@ -93,9 +95,15 @@ class Sight:
                     tokens.append(prefix[-1])
                     fed.append(prefix)
         if tokens:
+            self._watch.foresee(fed)
             logits = self.tree.feed(torch.tensor(tokens), paths, logits_from=skipped)
-            if () in fed:
-                logits = torch.cat([self._restrict(logits[0])[None], logits[1:]])
+            begin = int(() in fed)  # it stands first
+            logits = torch.cat(
+                [
+                    *(self._restrict(row)[None] for row in logits[:begin]),
+                    self._watch.constrain(fed[begin:], logits[begin:]),
+                ]
+            )
             self._views.update(zip(fed, self._view(logits), strict=True))
 
     def slots(self, ids: Sequence[int]) -> list[int]:

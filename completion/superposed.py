@@ -11,6 +11,8 @@ Glossary
 Where it departs from the paper: n-grams are interpolated linearly and by confidence (`ngram.py`),
 so a token that they never saw keeps most of its probability; each hypothesis ends by itself.
 
+Under a monitor each hypothesis has its own p: what it may take of the same distribution.
+
 Worked example, k = 2: scores of a: log .6, b: log .3; p = {x: .7, y: .2}, no n-grams
     -> candidates ax .42, ay .12, bx .21, by .06; kept: ax, bx.
 """
@@ -24,6 +26,7 @@ import torch
 
 from polydraft.completion.ngram import NGrams
 from polydraft.completion.rows import Ends
+from polydraft.completion.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,14 @@ class Hypothesis:
 class Superposition:
     """k hypotheses that advance together, one call of `advance` for each forward pass."""
 
-    def __init__(self, logits: torch.Tensor, k: int, ends: Ends, ngrams: NGrams) -> None:
+    def __init__(
+        self, logits: torch.Tensor, k: int, ends: Ends, ngrams: NGrams, watch: Watch
+    ) -> None:
         """logits [V]: the exact model's, behind the prompt; hypothesis i takes the i-th best."""
         self._k = k
         self._ends = ends
         self._ngrams = ngrams
+        self._watch = watch
         self.finished: list[Hypothesis] = []
         self.alive: list[Hypothesis] = [Hypothesis((), 0.0)]
         self._extend(logits)
@@ -50,20 +56,27 @@ class Superposition:
         tokens = torch.tensor([h.ids[-1] for h in self.alive])
         return tokens, torch.softmax(torch.tensor([h.score for h in self.alive]), 0)
 
+    def foresee(self) -> None:
+        """The mixture is about to be fed."""
+        self._watch.foresee(h.ids for h in self.alive)
+
     def advance(self, logits: torch.Tensor) -> None:
         """Take the model's answer to the mixture, logits [V]."""
         self._extend(logits)
 
     def _extend(self, logits: torch.Tensor) -> None:
         m = min(self._k if self._k == 1 else 3 * self._k, logits.shape[-1])
-        best = logits.topk(m)
-        tokens = best.indices.tolist()
-        p = torch.softmax(best.values, 0).tolist()
-        candidates = [
-            Hypothesis((*h.ids, token), h.score + math.log(max(p_f, 1e-30)))
-            for h in self.alive
-            for token, p_f in zip(tokens, self._ngrams.interpolate(h.ids, tokens, p), strict=True)
-        ]
+        shared = _best(logits, m)
+        candidates: list[Hypothesis] = []
+        for h in self.alive:
+            (own,) = self._watch.constrain([h.ids], logits[None])
+            tokens, p = shared if own.data_ptr() == logits.data_ptr() else _best(own, m)
+            candidates += [
+                Hypothesis((*h.ids, token), h.score + math.log(max(p_f, 1e-30)))
+                for token, p_f in zip(
+                    tokens, self._ngrams.interpolate(h.ids, tokens, p), strict=True
+                )
+            ]
         candidates.sort(key=lambda h: -h.score)
         self.alive = []
         for candidate in candidates[: 2 * self._k]:
@@ -76,3 +89,11 @@ class Superposition:
 
     def _over(self, hypothesis: Hypothesis) -> bool:
         return self._ends.of(hypothesis.ids) is not None
+
+
+def _best(logits: torch.Tensor, m: int) -> tuple[list[int], list[float]]:
+    """The m best tokens that are possible, and their probabilities among themselves."""
+    best = logits.topk(m)
+    possible = best.values > -math.inf
+    values = best.values[possible]
+    return best.indices[possible].tolist(), torch.softmax(values, 0).tolist()

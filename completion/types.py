@@ -153,6 +153,22 @@ class SwitchEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Intervention:
+    """Static analysis changed the draft's token `at` (from 0): the model's best was ruled out.
+
+    `wanted` and `taken` are the two tokens' texts; `names` is how many the analyser offered.
+    """
+
+    at: int
+    monitor: str
+    analyser: str
+    grade: str
+    names: int
+    wanted: str
+    taken: str
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """A run of a draft's tokens that one model wrote; `end` is where it ends in the draft's text,
     in code points."""
@@ -183,6 +199,7 @@ class Draft:
     parts: tuple[Part, ...] = ()  # of a pair's draft; empty where there is only one model
     switches: tuple[SwitchEvent, ...] = ()
     checked: bool = False  # whether the large model has judged every token
+    interventions: tuple[Intervention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ class Beam:
         alive = self._extend([Row("beam")], choices(logits[None], 2 * task.k), pool, task)
         try:
             while alive and not self._settled(alive, pool, task):
-                seen = look_once(tree, alive, 2 * task.k)
+                seen = look_once(tree, alive, 2 * task.k, task.watch)
                 alive = self._extend(alive, seen, pool, task)
         except OutOfTime:
             out_of_time(alive)

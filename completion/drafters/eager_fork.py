@@ -45,7 +45,7 @@ class EagerFork:
                 running = [row for row in rows if row.finish is None]
                 if not running:
                     break
-                step(tree, running, task.ends)
+                step(tree, running, task.ends, task.watch)
                 passes += 1
                 for row in running:
                     if row.finish is not None:

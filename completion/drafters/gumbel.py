@@ -33,7 +33,7 @@ class GumbelTopK:
         held = self._extend(held, choices(logits[None], CANDIDATES), task, generator)
         try:
             while alive := [row for _, row in held if row.finish is None]:
-                seen = look_once(tree, alive, CANDIDATES)
+                seen = look_once(tree, alive, CANDIDATES, task.watch)
                 held = self._extend(held, seen, task, generator)
         except OutOfTime:
             out_of_time(row for _, row in held)

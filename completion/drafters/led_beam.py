@@ -60,7 +60,7 @@ class LedBeam:
                 guess = task.ahead.guess(tree, leader, self.guesses, len(search.others))
                 guesses = [guess, *(Guess() for _ in search.others)]
                 rows = [leader, *search.others]
-                seen = look(tree, rows, [each.tokens for each in guesses], search.count)
+                seen = look(tree, rows, [each.tokens for each in guesses], search.count, task.watch)
                 for row, each, choices_ in zip(rows, guesses, seen, strict=True):
                     task.ahead.learn(row.ids[-1], each, [choice for _, choice in choices_])
                 search.extend(guess.tokens, seen)

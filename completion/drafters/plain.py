@@ -28,7 +28,7 @@ class PlainSuperposed:
 
     def draft(self, tree: DraftTree, logits: torch.Tensor, task: Task) -> list[Row]:
         ngrams = task.ngrams if self.ngrams else NGrams()
-        superposition = Superposition(logits, task.k, task.ends, ngrams)
+        superposition = Superposition(logits, task.k, task.ends, ngrams, task.watch)
         path: list[int] = []
         rows: list[Row] = []
         try:
@@ -36,6 +36,7 @@ class PlainSuperposed:
                 tokens, weights = superposition.mixture()
                 embedded = tree.model.embed(tokens)
                 slot = tree.next_slot
+                superposition.foresee()
                 (answer,) = tree.feed((weights.to(embedded) @ embedded)[None], [path])
                 path.append(slot)
                 superposition.advance(answer)

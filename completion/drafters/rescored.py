@@ -63,7 +63,7 @@ def _superpose(
     task: Task,
 ) -> list[tuple[int, ...]]:
     """Run the greedy row and the mixture side by side; returns the hypotheses' ids, best first."""
-    superposition = Superposition(logits, task.k, task.ends, task.ngrams)
+    superposition = Superposition(logits, task.k, task.ends, task.ngrams, task.watch)
     path: list[int] = []
     for _ in range(HORIZON):
         if greedy.finish is not None or not superposition.alive:
@@ -72,10 +72,13 @@ def _superpose(
         tokens, weights = superposition.mixture()
         embedded = tree.model.embed(torch.cat([torch.tensor(greedy.ids[-1:]), tokens]))
         exact, mixed = embedded[0], weights.to(embedded) @ embedded[1:]
+        superposition.foresee()
+        task.watch.foresee([greedy.ids])
         both = tree.feed(torch.stack([exact, mixed]), [greedy.slots, path])
         greedy.slots.append(first)
         path.append(first + 1)
-        greedy.take_best(choices(both[:1])[0], task.ends)
+        answer = task.watch.constrain([greedy.ids], both[:1])
+        greedy.take_best(choices(answer)[0], task.ends)
         superposition.advance(both[1])
     found = sorted(superposition.finished + superposition.alive, key=lambda h: -h.score)
     return [h.ids for h in found]
@@ -100,7 +103,9 @@ def _rescore(
     if not feeding:
         return rows
     fed, guesses = [row for row, _ in feeding], [tail for _, tail in feeding]
-    for row, tail, seen in zip(fed, guesses, look(tree, fed, guesses, ALTERNATIVES), strict=True):
+    for row, tail, seen in zip(
+        fed, guesses, look(tree, fed, guesses, ALTERNATIVES, task.watch), strict=True
+    ):
         _accept(row, tail, seen, task.ends)
     announce(fed, task)
     return rows

@@ -44,7 +44,7 @@ def step_and_learn(
 ) -> None:
     """One pass over unfinished rows and their guesses, of which the guesser hears what it gave."""
     pending = [row.ids[-1] for row in rows]
-    said = step(tree, rows, task.ends, [guess.tokens for guess in guesses])
+    said = step(tree, rows, task.ends, task.watch, [guess.tokens for guess in guesses])
     for token, guess, choices_ in zip(pending, guesses, said, strict=True):
         task.ahead.learn(token, guess, choices_)
 

@@ -51,7 +51,9 @@ class Sampling:
         self._take(rows, choices(logits[None], CANDIDATES) * task.k, task, generator)
         try:
             while running := [row for row in rows if row.finish is None]:
-                self._take(running, look_once(tree, running, CANDIDATES), task, generator)
+                self._take(
+                    running, look_once(tree, running, CANDIDATES, task.watch), task, generator
+                )
         except OutOfTime:
             out_of_time(rows)
         return distinct(rows, task.key)

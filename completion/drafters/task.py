@@ -13,6 +13,7 @@ from polydraft.completion.ngram import NGrams
 from polydraft.completion.rows import Ends, Row
 from polydraft.completion.tree import DraftTree
 from polydraft.completion.types import Finish
+from polydraft.completion.watch import Watch
 
 Key = Callable[[Sequence[int], Finish], str | None]
 
@@ -32,14 +33,15 @@ class Task:
     ngrams: NGrams
     first: tuple[int, ...] | None = None  # the only first tokens allowed (`healing.py`)
     ahead: Ahead = field(default_factory=Ahead)  # what rows run ahead through
+    watch: Watch = field(default_factory=Watch)  # what the monitors say of the drafts
     on_rows: Callable[[Sequence[Row]], None] = lambda rows: None  # before a large model judges them
 
     def restrict(self, logits: torch.Tensor) -> torch.Tensor:
         """logits [V] behind the prompt, with only the allowed first tokens left."""
-        if self.first is None:
-            return logits
-        allowed = torch.tensor(self.first)
-        return torch.full_like(logits, -torch.inf).index_copy(0, allowed, logits[allowed])
+        if self.first is not None:
+            allowed = torch.tensor(self.first)
+            logits = torch.full_like(logits, -torch.inf).index_copy(0, allowed, logits[allowed])
+        return self.watch.constrain([()], logits[None])[0]
 
 
 class Drafter(Protocol):

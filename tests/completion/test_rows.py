@@ -11,6 +11,7 @@ from polydraft.completion.meter import Meter
 from polydraft.completion.protocols import Feed
 from polydraft.completion.rows import Ends, Row, choices, step, top
 from polydraft.completion.tree import DraftTree
+from polydraft.completion.watch import Watch
 
 NO_STOPS = Ends(frozenset(), 8)
 
@@ -54,10 +55,10 @@ def test_guesses_change_the_number_of_passes_and_nothing_else(seed, right, wrong
     expected = naive_greedy(model, prompt, frozenset(), 8)
     tree, row = started(model, prompt)
     guess = [*expected[1 : 1 + right], *([0, 0][:wrong])]
-    step(tree, [row], NO_STOPS, [guess])
+    step(tree, [row], NO_STOPS, Watch(), [guess])
     assert len(row.ids) >= min(2 + right, 8)
     while row.finish is None:
-        step(tree, [row], NO_STOPS)
+        step(tree, [row], NO_STOPS, Watch())
     assert row.ids == expected
     for depth, (token, logprob) in enumerate(zip(row.ids, row.logprobs, strict=True)):
         exact = naive_logprob(model, [*prompt, *row.ids[:depth]], token)
@@ -70,7 +71,7 @@ def test_rows_with_guesses_of_different_lengths_share_a_pass():
     tree, row = started(model, prompt)
     other = row.fork(0, row.seen[0].tokens[1], row.seen[0].logprobs[1], NO_STOPS, "fork")
     passes = tree.passes
-    step(tree, [row, other], NO_STOPS, [expected[1:4], [1]])
+    step(tree, [row, other], NO_STOPS, Watch(), [expected[1:4], [1]])
     assert tree.passes == passes + 1
     assert row.ids == expected[:5]
     apart = naive_greedy(model, [*prompt, other.ids[0]], frozenset(), 7)

@@ -11,6 +11,7 @@ from polydraft.completion.ngram import NGrams
 from polydraft.completion.rows import Ends
 from polydraft.completion.superposed import Superposition
 from polydraft.completion.types import Finish
+from polydraft.completion.watch import Watch
 
 NO_NGRAMS = NGrams()
 A, B, X, Y, STOP = 1, 2, 3, 4, 0
@@ -27,7 +28,7 @@ def logits(**p: float) -> torch.Tensor:
 
 def start(k: int = 2, max_tokens: int = 8, rule=lambda ids: None, ngrams=NO_NGRAMS):
     return Superposition(
-        logits(a=0.6, b=0.3, x=0.1), k, Ends(frozenset({STOP}), max_tokens, rule), ngrams
+        logits(a=0.6, b=0.3, x=0.1), k, Ends(frozenset({STOP}), max_tokens, rule), ngrams, Watch()
     )
 
 
