@@ -25,6 +25,7 @@ from polydraft.completion.protocols import Tokenizer
 from polydraft.completion.types import Request
 
 State = Hashable
+Likely = Callable[[], Sequence[int]]  # the tokens that the model would take
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,11 @@ class Monitor(Protocol):
     def foresee(self, state: State) -> None:
         """A pass runs whose answer will be constrained in this state: time to begin an analysis."""
 
-    def constrain(self, state: State) -> Constraint:
-        """What may come next. Waits for an analysis as long as that pays, then says so."""
+    def constrain(self, state: State, likely: Likely) -> Constraint:
+        """What may come next. Waits for an analysis as long as that pays, then says so.
+
+        What bears on none of the `likely` tokens need not be waited for.
+        """
 
 
 class Monitoring(Protocol):
@@ -121,8 +125,8 @@ class Joint:
         for monitor, each in self._each(state):
             monitor.foresee(each)
 
-    def constrain(self, state: State) -> Constraint:
-        found = [monitor.constrain(each) for monitor, each in self._each(state)]
+    def constrain(self, state: State, likely: Likely) -> Constraint:
+        found = [monitor.constrain(each, likely) for monitor, each in self._each(state)]
         masks = tuple(mask for each in found for mask in each.masks)
         return Constraint(masks, any(each.late for each in found))
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import torch
 
-from polydraft.completion.monitor import Evidence, Mask, Monitor, State, constrained
+from polydraft.completion.monitor import Evidence, Likely, Mask, Monitor, State, constrained
 
 Prefix = tuple[int, ...]
+
+LIKELY = 3.0  # nats below the best: one twentieth of its probability
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,14 @@ class Watch:
         for at, token in enumerate(ids):
             prefix = (*ids[:at],)
             if prefix in self._late:
-                found = self._monitor.constrain(self._state(prefix))
+                found = self._monitor.constrain(self._state(prefix), _only(token))
                 if any(_rules_out(mask, token) for mask in found.masks):
                     return at
         return None
 
     def _row(self, prefix: Prefix, logits: torch.Tensor) -> torch.Tensor:
         assert self._monitor is not None
-        found = self._monitor.constrain(self._state(prefix))
+        found = self._monitor.constrain(self._state(prefix), lambda: _likely(logits))
         if found.late:
             self._late.add(prefix)
         if not found.masks:
@@ -91,6 +93,14 @@ class Watch:
             state = self._monitor.observe(state, prefix[end])
             self._states[prefix[: end + 1]] = state
         return state
+
+
+def _likely(logits: torch.Tensor) -> list[int]:
+    return torch.nonzero(logits > logits.amax() - LIKELY)[:, 0].tolist()
+
+
+def _only(token: int) -> Likely:
+    return lambda: (token,)
 
 
 def _rules_out(mask: Mask, token: int) -> bool:

@@ -111,6 +111,10 @@ class AnalyserError(Exception):
     """The analyser is not there, has died, hangs, or answers nonsense; the text is for users."""
 
 
+class Starting(AnalyserError):
+    """The analyser is not ready yet; it will be."""
+
+
 class Analyser(Protocol):
     """One analyser over one workspace folder; starts at the first question.
 

@@ -14,16 +14,17 @@ token, cannot stand in one: what is not known to end a name does not.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _SETS = 512  # masks that are remembered
 
 
@@ -41,59 +42,75 @@ class Spelling(Protocol):
 class NameMasks:
     """Of one vocabulary; built once, by one walk over it."""
 
-    def __init__(self, tokenizer: Spelling, extra: str = "") -> None:
-        """`extra`: characters of names beside letters, digits and `_`, e.g. `$`."""
-        self._name_bytes = _PLAIN | frozenset(extra.encode())
-        whole: dict[bytes, list[int]] = defaultdict(list)
-        ending: dict[bytes, list[int]] = defaultdict(list)
+    def __init__(self, tokenizer: Spelling, extra: str = "", behind: bytes = b"") -> None:
+        """`extra`: characters of names beside letters, digits and `_`, e.g. `$`.
+
+        With `behind`, an operator, these are the tokens that begin with it, a name or a part of
+        one behind it in the same token.
+        """
+        self._run = re.compile(rb"[A-Za-z0-9_%b]*" % re.escape(extra.encode()))
+        self._whole = whole = _Table()
+        self._ending = ending = _Table()
         specials = set(tokenizer.specials.values())
         for index in range(len(tokenizer)):
             spelled = tokenizer.token_bytes(index)
-            if index in specials or not spelled:
+            if index in specials or not spelled.startswith(behind):
                 continue
+            spelled = spelled[len(behind) :]
             end = self.name_length(spelled)
+            if end == 0 and (behind or not spelled):
+                continue
             if end == len(spelled):
-                whole[spelled].append(index)
+                whole.ids[spelled].append(index)
             else:
-                ending[spelled[:end]].append(index)
-        ending[b""] += sorted(specials)
-        self._whole = _arrays(whole)
-        self._ending = _arrays(ending)
+                ending.ids[spelled[:end]].append(index)
+        if not behind:
+            ending.ids[b""] += sorted(specials)
         self._cached = lru_cache(_SETS)(self._tokens)
 
     def tokens(self, names: frozenset[str], typed: bytes = b"") -> torch.Tensor:
         """Ids [n], ascending, of the tokens that may follow `typed`, the beginning of a name."""
         return self._cached(names, typed)
 
+    def others(self, names: frozenset[str]) -> torch.Tensor:
+        """Ids [n], ascending, of the tokens that begin no name of these, nor all of one."""
+        every = sorted(chain(*self._whole.ids.values(), *self._ending.ids.values()))
+        return torch.from_numpy(np.setdiff1d(np.array(every, np.int64), self.tokens(names).numpy()))
+
     def name_length(self, text: bytes) -> int:
         """How many of the first bytes may belong to one name."""
-        at = 0
-        while at < len(text):
-            if text[at] in self._name_bytes:
-                at += 1
-            elif text[at] < 0x80:
+        at = self._run.match(text).end()  # type: ignore[union-attr]  # it may be empty
+        while at < len(text) and text[at] >= 0x80:
+            size = _size(text[at])
+            char = text[at : at + size].decode("utf-8", "ignore")
+            if char and not f"a{char}".isidentifier():
                 break
-            else:
-                size = _size(text[at])
-                char = text[at : at + size].decode("utf-8", "ignore")
-                if char and not f"a{char}".isidentifier():
-                    break
-                at += size if char else 1
-        return min(at, len(text))
+            at = min(at + (size if char else 1), len(text))
+            at = self._run.match(text, at).end()  # type: ignore[union-attr]
+        return at
 
     def _tokens(self, names: frozenset[str], typed: bytes) -> torch.Tensor:
         spelled = map(str.encode, names)
         rests = {name[len(typed) :] for name in spelled if name.startswith(typed)}
         parts = {rest[:end] for rest in rests for end in range(1, len(rest) + 1)}
-        found = [self._whole[part] for part in parts if part in self._whole]
-        found += [self._ending[rest] for rest in rests if rest in self._ending]
+        found = [self._whole.array(part) for part in parts if part in self._whole.ids]
+        found += [self._ending.array(rest) for rest in rests if rest in self._ending.ids]
         if not found:
             return torch.empty(0, dtype=torch.long)
         return torch.from_numpy(np.unique(np.concatenate(found)))
 
 
-def _arrays(ids: Mapping[bytes, list[int]]) -> dict[bytes, NDArray[np.int64]]:
-    return {part: np.array(each, np.int64) for part, each in ids.items()}
+class _Table:
+    """Token ids by what they spell; as arrays once they were asked for."""
+
+    def __init__(self) -> None:
+        self.ids: dict[bytes, list[int]] = defaultdict(list)
+        self._arrays: dict[bytes, NDArray[np.int64]] = {}
+
+    def array(self, part: bytes) -> NDArray[np.int64]:
+        if part not in self._arrays:
+            self._arrays[part] = np.array(self.ids[part], np.int64)
+        return self._arrays[part]
 
 
 def _size(first: int) -> int:

@@ -14,6 +14,7 @@ from polydraft.completion.monitor import (
     Constraint,
     Evidence,
     Joint,
+    Likely,
     Mask,
     State,
     constrained,
@@ -45,7 +46,7 @@ class Sums:
     def allowed(self, state: int) -> list[int]:
         return [t for t in range(VOCABULARY) if t % self.modulus != state % self.modulus]
 
-    def constrain(self, state: State) -> Constraint:
+    def constrain(self, state: State, likely: Likely | None = None) -> Constraint:
         assert isinstance(state, int)
         if state in self.late:
             return Constraint(late=True)

@@ -1,0 +1,209 @@
+"""The members that there are: what may stand behind `receiver.`, `->` and `::`.
+
+Monitor-guided decoding's own case (Agrawal et al., arXiv 2306.10763, section 3), made fit for
+languages in which members come and go. Of an answer in grades,
+
+    closed    names that neither the analyser nor the file knows as members are impossible, and
+              those that the file has as members of something else lose some log-probability
+    open      all that the analyser does not list and the file does not have there lose some
+
+and where an assignment may make a member, an answer is open at most.
+
+A plain hard mask lacks the true name at 8 to 10 % of real Python dereferences
+(`docs/measurements.md`, "Monitors").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from polydraft.completion.monitor import FREE, Constraint, Evidence, Likely, Mask
+from polydraft.monitors.analysis import Names
+from polydraft.monitors.broker import HANG, Answer, Broker
+from polydraft.monitors.receiver import Receiver, receiver_before
+from polydraft.monitors.spot import Page, Spot
+from polydraft.monitors.strictness import Strictness, masks_of
+from polydraft.monitors.vocabulary import Words
+
+_TARGETS = re.compile(r"\s*(?:[\w.]+\s*,\s*)*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """`receiver` ends `behind` code points before the spot; `key` stands for what is asked."""
+
+    receiver: Receiver
+    operator: str
+    behind: int
+    defining: bool
+    key: tuple[object, ...]
+
+
+@dataclass(slots=True)
+class Dereference:
+    """The rule over one request's page."""
+
+    page: Page
+    broker: Broker
+    words: Words
+    strictness: Strictness
+    poll: Callable[[], None]
+    name: str = "dereference"
+    _sets: dict[tuple[object, ...], tuple[frozenset[str], frozenset[str]]] = field(
+        default_factory=dict
+    )
+
+    def foresee(self, spot: Spot) -> None:
+        """Ask behind an operator; and before one where the file has it behind the same name."""
+        head = spot.head
+        place = self._behind_operator(spot, head) or self._before_operator(spot, head)
+        if place is not None and (place.behind or self._is_usual(place.receiver)):
+            self._ask(spot, place)
+
+    def constrain(self, spot: Spot, likely: Likely) -> Constraint:
+        head = spot.head
+        found = [self._in_name(spot, head), self._at_receiver(spot, head, likely)]
+        masks = tuple(mask for each in found for mask in each.masks)
+        return Constraint(masks, any(each.late for each in found))
+
+    # --- behind an operator: the name itself ---
+
+    def _in_name(self, spot: Spot, head: str) -> Constraint:
+        place = self._behind_operator(spot, head)
+        if place is None:
+            return FREE
+        answer = self._ask(spot, place)
+        if not answer.wait(self.poll):
+            return Constraint(late=True)
+        if answer.value is None:
+            return FREE
+        typed = self._typed(head)
+        narrow, wide = self._names(spot, place, answer.value)
+        if spot.draft.endswith(typed) and len(typed) >= len(spot.draft):  # still the cursor's name
+            narrow, wide = self._cut(narrow), self._cut(wide)
+        spelled = typed.encode() + spot.partial
+        masks = masks_of(
+            answer.value.grade,
+            self.strictness,
+            place.defining,
+            lambda names: self.words.names.tokens(names, spelled),
+            narrow,
+            wide,
+            self._evidence(answer.value),
+        )
+        return Constraint(tuple(mask for mask in masks if mask.tokens.numel()))
+
+    def _behind_operator(self, spot: Spot, head: str) -> _Place | None:
+        typed = self._typed(head)
+        if typed[:1].isdigit():
+            return None
+        before = head[: len(head) - len(typed)]
+        for operator in self.words.operators:
+            if before.endswith(operator):
+                receiver = receiver_before(before.removesuffix(operator), self.page.grammar)
+                behind = len(operator) + len(typed)
+                return self._place(spot, head, receiver, operator, behind)
+        return None
+
+    def _typed(self, head: str) -> str:
+        found = self.page.grammar.last_name.search(head)
+        return found.group() if found else ""
+
+    # --- before an operator: tokens that hold it and the beginning of a name ---
+
+    def _at_receiver(self, spot: Spot, head: str, likely: Likely) -> Constraint:
+        receiver = receiver_before(head, self.page.grammar)
+        if receiver is None or spot.partial:
+            return FREE
+        operator = self.words.operator_of(likely())
+        if operator is None:
+            return FREE
+        place = self._place(spot, head, receiver, operator, 0)
+        if place is None:
+            return FREE
+        answer = self._ask(spot, place)
+        if not answer.wait(self.poll):
+            return Constraint(late=True)
+        if answer.value is None:
+            return FREE
+        masks = masks_of(
+            answer.value.grade,
+            self.strictness,
+            place.defining,
+            self.words.behind(operator).others,
+            *self._names(spot, place, answer.value),
+            self._evidence(answer.value),
+        )
+        return Constraint(
+            tuple(Mask(each.tokens, each.penalty, True, each.evidence) for each in masks)
+        )
+
+    def _before_operator(self, spot: Spot, head: str) -> _Place | None:
+        receiver = receiver_before(head, self.page.grammar)
+        return self._place(spot, head, receiver, self.page.grammar.operators[0], 0)
+
+    def _is_usual(self, receiver: Receiver) -> bool:
+        """Whether the page has an operator behind the same path."""
+        return bool(receiver.path) and bool(self.page.members_of(receiver.path))
+
+    # --- what is asked, and what the answer allows ---
+
+    def _place(
+        self, spot: Spot, head: str, receiver: Receiver | None, operator: str, behind: int
+    ) -> _Place | None:
+        if receiver is None or self._is_import(head, receiver):
+            return None
+        line = head[head.rfind("\n", 0, receiver.start) + 1 : receiver.start]
+        grammar = self.page.grammar
+        defining = grammar.open_classes and _TARGETS.match(line) is not None
+        key = ("members", *self.page.fingerprint, receiver.text, operator)
+        return _Place(receiver, operator, behind, defining, (*key, *_related(spot, head, receiver)))
+
+    def _is_import(self, head: str, receiver: Receiver) -> bool:
+        line = head[head.rfind("\n", 0, receiver.start) + 1 :].lstrip()
+        return self.page.language == "python" and line.startswith(("import ", "from "))
+
+    def _ask(self, spot: Spot, place: _Place) -> Answer[Names]:
+        typed = max(0, place.behind - len(place.operator))
+        missing = "" if place.behind else place.operator
+        return self.broker.ask(
+            place.key, lambda analyser: analyser.names(spot.question(typed, missing), HANG)
+        )
+
+    def _names(
+        self, spot: Spot, place: _Place, answer: Names
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """What the analyser lists or the file has there; and all that is a member in the file."""
+        known = self._sets.get(place.key)
+        if known is None:
+            narrow = frozenset(name.text for name in answer.names)
+            if self.strictness.of_file and place.receiver.path:
+                narrow |= self.page.members_of(place.receiver.path)
+                narrow |= spot.members_of(place.receiver.path, place.behind)
+            known = self._sets[place.key] = (narrow, narrow | self.page.members)
+        return known
+
+    def _cut(self, names: frozenset[str]) -> frozenset[str]:
+        """Names whose end stands behind the cursor already, beside the whole ones."""
+        cut = self.page.cut_name
+        if not cut:
+            return names
+        return names | {name.removesuffix(cut) for name in names if name.endswith(cut)}
+
+    def _evidence(self, answer: Names) -> Evidence:
+        return Evidence(self.name, self.broker.analyser, answer.grade.value, len(answer.names))
+
+
+def _related(spot: Spot, head: str, receiver: Receiver) -> tuple[str, ...]:
+    """What of the cursor's line and of the draft may say what the receiver is.
+
+    That is where its first name occurs, and where a scope begins; everything, if it has none.
+    """
+    begin = len(spot.page.line) + len(spot.draft)
+    near = head[max(0, len(head) - begin) : receiver.start]
+    if not receiver.root:
+        return (near,)
+    pattern = re.compile(rf"\b(?:{re.escape(receiver.root)}|def|class|lambda|for)\b")
+    return tuple(line for line in near.split("\n") if pattern.search(line))

@@ -1,0 +1,91 @@
+"""What monitors need to know of a language's spelling: names, operators, statements' beginnings."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """`operators` lead from a receiver to its member; `extra` are characters of names beside
+    letters, digits and `_`; `selves` are the names of one's own instance, on which new members may
+    be made anywhere."""
+
+    operators: tuple[str, ...] = (".",)
+    extra: str = ""
+    selves: frozenset[str] = frozenset()
+    open_classes: bool = False  # members may be made by assignment
+    words: frozenset[str] = field(default_factory=frozenset)  # that no operator may follow
+
+    @cached_property
+    def name_pattern(self) -> str:
+        """A regular expression of one name."""
+        extra = re.escape(self.extra)
+        begin = rf"(?:[^\W\d]|[{extra}])" if extra else r"[^\W\d]"
+        return rf"{begin}[\w{extra}]*"
+
+    @cached_property
+    def operator(self) -> str:
+        """A regular expression of any operator, the longest first."""
+        return "|".join(map(re.escape, sorted(self.operators, key=len, reverse=True)))
+
+    @cached_property
+    def name(self) -> re.Pattern[str]:
+        return re.compile(self.name_pattern)
+
+    @cached_property
+    def member(self) -> re.Pattern[str]:
+        return re.compile(rf"(?:{self.operator})({self.name_pattern})")
+
+    @cached_property
+    def last_name(self) -> re.Pattern[str]:
+        """A name, or digits and what follows, at the very end of a text."""
+        return re.compile(rf"[\w{re.escape(self.extra)}]*\Z")
+
+    def members_of(self, receiver: str) -> re.Pattern[str]:
+        """A name behind `receiver`, a path of names and operators; its group is the name."""
+        return re.compile(
+            rf"(?<![\w.]){re.escape(receiver)}(?:{self.operator})({self.name_pattern})"
+        )
+
+    def name_at_start(self, text: str) -> str:
+        found = re.match(rf"[\w{re.escape(self.extra)}]*", text)
+        return found.group() if found else ""
+
+
+_PYTHON_WORDS = frozenset(keyword.kwlist) - {"None", "True", "False"}
+_SCRIPT = Grammar(
+    (".", "?."),
+    "$",
+    frozenset({"this"}),
+    words=frozenset({"return", "case", "typeof", "await", "in", "of", "new", "delete", "void"})
+    | {"throw", "else", "do", "yield"},
+)
+_C = Grammar((".", "->", "::"), words=frozenset({"return", "case", "else", "throw"}))
+_GRAMMARS = {
+    "python": Grammar(
+        (".",), "", frozenset({"self", "cls"}), open_classes=True, words=_PYTHON_WORDS
+    ),
+    "javascript": replace(_SCRIPT, open_classes=True),
+    "javascriptreact": replace(_SCRIPT, open_classes=True),
+    "typescript": _SCRIPT,
+    "typescriptreact": _SCRIPT,
+    "c": _C,
+    "cpp": _C,
+    "go": Grammar((".",), words=frozenset({"return", "case", "range", "else"})),
+    "rust": Grammar((".", "::"), words=frozenset({"return", "match", "in", "else"})),
+    "java": Grammar((".", "::"), words=frozenset({"return", "case", "throw", "else"})),
+}
+
+
+@lru_cache(maxsize=64)
+def grammar_of(language: str) -> Grammar:
+    """Of an LSP language id; one that is not known has names and a dot."""
+    return _GRAMMARS.get(language, Grammar())
+
+
+def knows(language: str) -> bool:
+    return language in _GRAMMARS

@@ -1,0 +1,82 @@
+"""Makes the monitor of a request: the rules for its language, over what is known of its document."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from polydraft.completion.monitor import Monitor
+from polydraft.completion.protocols import Tokenizer
+from polydraft.completion.types import Request
+from polydraft.monitors.analysis import Buffer
+from polydraft.monitors.broker import Broker
+from polydraft.monitors.dereference import Dereference
+from polydraft.monitors.grammar import Grammar
+from polydraft.monitors.spot import Page
+from polydraft.monitors.strictness import STRICTNESS, Strictness
+from polydraft.monitors.text_monitor import Rule, TextMonitor
+from polydraft.monitors.vocabulary import Words
+
+
+class Vocabularies:
+    """The `Words` of tokenizers, for as long as those live. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._words: WeakKeyDictionary[Tokenizer, dict[Grammar, Words]] = WeakKeyDictionary()
+
+    def words(self, tokenizer: Tokenizer, grammar: Grammar) -> Words:
+        with self._lock:
+            known = self._words.setdefault(tokenizer, {})
+            if grammar not in known:
+                known[grammar] = Words(tokenizer, grammar)
+            return known[grammar]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a rule is made of: one request's page, and what it may ask."""
+
+    page: Page
+    words: Words
+    strictness: Strictness
+    broker: Broker | None  # None: there is no analyser for the language
+    poll: Callable[[], None]
+
+
+def _dereference(context: Context) -> Rule | None:
+    if context.broker is None:
+        return None
+    return Dereference(
+        context.page, context.broker, context.words, context.strictness, context.poll
+    )
+
+
+RULES: dict[str, Callable[[Context], Rule | None]] = {"dereference": _dereference}
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentMonitoring:
+    """Implements `monitor.Monitoring` for one document; `path` is absolute, "" for none.
+
+    `others` are the editor's other documents with unsaved text, `rules` names of `RULES`.
+    """
+
+    path: str
+    vocabularies: Vocabularies
+    broker: Broker | None
+    others: tuple[Buffer, ...] = ()
+    rules: Sequence[str] = tuple(RULES)
+    strictness: Strictness = STRICTNESS["graded"]
+
+    def monitor(
+        self, request: Request, tokenizer: Tokenizer, held_back: str, poll: Callable[[], None]
+    ) -> Monitor | None:
+        before = request.prefix.removesuffix(held_back)
+        page = Page(self.path, request.language, before, request.suffix, self.others)
+        words = self.vocabularies.words(tokenizer, page.grammar)
+        context = Context(page, words, self.strictness, self.broker, poll)
+        rules = [rule for name in self.rules if (rule := RULES[name](context)) is not None]
+        return TextMonitor(page, tokenizer, rules) if rules else None

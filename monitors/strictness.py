@@ -1,0 +1,53 @@
+"""From a grade to masks: how much an analyser's answer may rule out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from polydraft.completion.monitor import Evidence, Mask
+from polydraft.monitors.analysis import Grade
+
+
+@dataclass(frozen=True, slots=True)
+class Strictness:
+    """`penalty` (nats) is what a token loses that no listed name begins with.
+
+    `of_file`: what the file itself has in a place counts as listed. `hard`: where an answer is
+    closed, what is neither listed nor known to the file at all is impossible. `plain`: an answer is
+    taken at its word, as the paper does (for comparison).
+    """
+
+    penalty: float = 2.5
+    of_file: bool = True
+    hard: bool = True
+    plain: bool = False
+
+
+STRICTNESS = {
+    "graded": Strictness(),
+    "soft": Strictness(hard=False),
+    "plain": Strictness(math.inf, of_file=False, plain=True),
+}
+
+
+def masks_of(
+    grade: Grade,
+    strictness: Strictness,
+    defining: bool,
+    tokens: Callable[[frozenset[str]], torch.Tensor],
+    narrow: frozenset[str],
+    wide: frozenset[str],
+    evidence: Evidence,
+) -> list[Mask]:
+    """`narrow` are the names of this place, `wide` those with all that the file knows beside."""
+    if grade in (Grade.UNKNOWN, Grade.DEFINING) or not narrow:
+        return []
+    masks = [Mask(tokens(narrow), strictness.penalty, evidence=evidence)]
+    closed = grade is Grade.CLOSED and not defining
+    if strictness.hard and closed and not strictness.plain:
+        masks.append(Mask(tokens(wide), evidence=evidence))
+    return masks

@@ -1,0 +1,67 @@
+"""The rules of `polydraft.monitors` as one monitor: its state is a draft's bytes so far.
+
+What a rule says is a function of text, so forks and rollbacks cannot leave it behind.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from typing import Protocol
+
+from polydraft.completion.monitor import FREE, Constraint, Likely, State
+from polydraft.completion.protocols import Tokenizer
+from polydraft.monitors.spot import Page, Spot
+
+
+class Rule(Protocol):
+    """One kind of name that has to exist; over one request's page."""
+
+    @property
+    def name(self) -> str: ...
+
+    def foresee(self, spot: Spot) -> None:
+        """See `monitor.Monitor.foresee`."""
+
+    def constrain(self, spot: Spot, likely: Likely) -> Constraint:
+        """See `monitor.Monitor.constrain`."""
+
+
+class TextMonitor:
+    """Implements `monitor.Monitor`. In strings and comments everything may come."""
+
+    name = "names"
+
+    def __init__(self, page: Page, tokenizer: Tokenizer, rules: Sequence[Rule]) -> None:
+        self._page = page
+        self._tokenizer = tokenizer
+        self._rules = tuple(rules)
+
+    def begin(self) -> State:
+        return b""
+
+    def observe(self, state: State, token: int) -> State:
+        assert isinstance(state, bytes)
+        return state + self._tokenizer.token_bytes(token)
+
+    def foresee(self, state: State) -> None:
+        spot = self._spot(state)
+        if spot is not None:
+            for rule in self._rules:
+                rule.foresee(spot)
+
+    def constrain(self, state: State, likely: Likely) -> Constraint:
+        spot = self._spot(state)
+        if spot is None:
+            return FREE
+        found = [rule.constrain(spot, likely) for rule in self._rules]
+        masks = tuple(mask for each in found for mask in each.masks)
+        return Constraint(masks, any(each.late for each in found))
+
+    def _spot(self, state: State) -> Spot | None:
+        """None in a string or a comment."""
+        assert isinstance(state, bytes)
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        text = decoder.decode(state)
+        spot = Spot(self._page, text, decoder.getstate()[0])
+        return None if spot.inside else spot
