@@ -1,4 +1,4 @@
-"""Makes the monitor of a request: the rules for its language, over what is known of its document."""
+"""Makes the monitor of a request: the rules for its language, over what is known of a page."""
 
 from __future__ import annotations
 
