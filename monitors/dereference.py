@@ -199,11 +199,12 @@ class Dereference:
 def _related(spot: Spot, head: str, receiver: Receiver) -> tuple[str, ...]:
     """What of the cursor's line and of the draft may say what the receiver is.
 
-    That is where its first name occurs, and where a scope begins; everything, if it has none.
+    That is where its first name is given a value, and where a scope begins; everything, if it has
+    none.
     """
     begin = len(spot.page.line) + len(spot.draft)
     near = head[max(0, len(head) - begin) : receiver.start]
     if not receiver.root:
         return (near,)
-    pattern = re.compile(rf"\b(?:{re.escape(receiver.root)}|def|class|lambda|for)\b")
-    return tuple(line for line in near.split("\n") if pattern.search(line))
+    binds = spot.page.grammar.binding(receiver.root)
+    return tuple(line for line in near.split("\n") if binds.search(line))

@@ -51,6 +51,15 @@ class Grammar:
             rf"(?<![\w.]){re.escape(receiver)}(?:{self.operator})({self.name_pattern})"
         )
 
+    @lru_cache(maxsize=64)  # noqa: B019  # there are a dozen grammars
+    def binding(self, name: str) -> re.Pattern[str]:
+        """What a line holds that may give `name` a value, or begin a scope of names."""
+        name = re.escape(name)
+        assigned = rf"\b{name}\b[\w.\[\]'\", ]*(?::[^=\n]*)?=(?!=)"
+        declared = "" if self.open_classes else rf"|[\w>*&\]]\s*[\s*&]{name}\b"
+        scoped = r"|\b(?:def|class|lambda|for|as|import|function|fn|func|struct|impl)\b|=>"
+        return re.compile(assigned + declared + scoped)
+
     def name_at_start(self, text: str) -> str:
         found = re.match(rf"[\w{re.escape(self.extra)}]*", text)
         return found.group() if found else ""

@@ -83,19 +83,25 @@ class Page:
         return self.grammar.name_at_start(self.after)
 
     @cached_property
+    def _text(self) -> str:
+        """The page without the name at the hole, which is still being typed."""
+        before = self.grammar.last_name.sub("", self.before)
+        return f"{before}\n{self.after[len(self.cut_name) :]}"
+
+    @cached_property
     def members(self) -> frozenset[str]:
         """Every name that stands behind an operator somewhere on the page."""
-        return frozenset(self.grammar.member.findall(f"{self.before}\n{self.after}"))
+        return frozenset(self.grammar.member.findall(self._text))
 
     @cached_property
     def identifiers(self) -> frozenset[str]:
         """Every name on the page, comments and strings included."""
-        return frozenset(self.grammar.name.findall(f"{self.before}\n{self.after}"))
+        return frozenset(self.grammar.name.findall(self._text))
 
     def members_of(self, receiver: str) -> frozenset[str]:
         """The names that stand behind `receiver`, a dotted path, somewhere on the page."""
         if receiver not in self._members:
-            found = self.grammar.members_of(receiver).findall(f"{self.before}\n{self.after}")
+            found = self.grammar.members_of(receiver).findall(self._text)
             self._members[receiver] = frozenset(found)
         return self._members[receiver]
 

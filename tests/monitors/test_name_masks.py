@@ -5,26 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scripted import Pieces
 
 from polydraft.completion.protocols import Tokenizer
 from polydraft.models.registry import DEFAULT_SMALL, load_registry
 from polydraft.models.store import ensure_model
 from polydraft.models.tokenizer import ModelTokenizer
 from polydraft.monitors.name_masks import NameMasks
-
-
-class Pieces:
-    """A vocabulary of the given pieces, with one special token behind them."""
-
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._pieces = pieces
-        self.specials = {"<end>": len(pieces)}
-
-    def __len__(self) -> int:
-        return len(self._pieces) + 1
-
-    def token_bytes(self, index: int) -> bytes:
-        return self._pieces[index] if index < len(self._pieces) else b"<end>"
 
 
 def ends_a_name(rest: bytes) -> bool:
@@ -107,3 +94,15 @@ def test_a_language_may_have_more_characters_in_its_names():
     tokenizer = Pieces([b"$a", b"$", b"a", b"a$"])
     assert NameMasks(tokenizer, "$").tokens(frozenset({"a"})).tolist() == [2]
     assert NameMasks(tokenizer).tokens(frozenset({"a"})).tolist() == [2, 3]
+
+
+def test_tokens_with_an_operator_before_the_name():
+    tokenizer = Pieces([b".get", b".g", b".ge(", b".get(", b".", b".(", b"get", b".other", b".1"])
+    masks = NameMasks(tokenizer, behind=b".")
+
+    def spelled(ids: list[int]) -> list[bytes]:
+        return [tokenizer.token_bytes(index) for index in ids]
+
+    possible = frozenset({"get"})
+    assert spelled(masks.tokens(possible).tolist()) == [b".get", b".g", b".get("]
+    assert spelled(masks.others(possible).tolist()) == [b".ge(", b".other", b".1"]

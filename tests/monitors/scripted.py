@@ -1,0 +1,76 @@
+"""An analyser that answers from a table, or as it is told to fail."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from polydraft.monitors.analysis import (
+    Grade,
+    Name,
+    Names,
+    Problem,
+    Question,
+    Signature,
+)
+
+
+def closed(*names: str) -> Names:
+    return Names(tuple(map(Name, names)), Grade.CLOSED)
+
+
+def opened(*names: str) -> Names:
+    return Names(tuple(map(Name, names)), Grade.OPEN)
+
+
+NOTHING = Names((), Grade.UNKNOWN)
+
+
+@dataclass
+class Scripted:
+    """`table`: what ends before the offset -> the answer; the longest that fits counts."""
+
+    table: Mapping[str, Names] = field(default_factory=dict)
+    failure: Exception | None = None
+    gate: threading.Event | None = None  # answers wait for it
+    asked: list[Question] = field(default_factory=list)
+    closed: bool = False
+    name: str = "scripted"
+    languages: frozenset[str] = frozenset({"python"})
+
+    def names(self, question: Question, timeout: float) -> Names:
+        self.asked.append(question)
+        if self.gate is not None:
+            assert self.gate.wait(10)
+        if self.failure is not None:
+            raise self.failure
+        head = question.buffer.text[: question.offset]
+        fitting = [end for end in self.table if head.endswith(end)]
+        return self.table[max(fitting, key=len)] if fitting else NOTHING
+
+    def signatures(self, question: Question, timeout: float) -> tuple[Signature, ...]:
+        return ()
+
+    def problems(self, question: Question, timeout: float) -> tuple[Problem, ...]:
+        return ()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Pieces:
+    """A vocabulary of the given pieces, with one special token behind them."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+        self.specials = {"<end>": len(pieces)}
+
+    def __len__(self) -> int:
+        return len(self._pieces) + 1
+
+    def token_bytes(self, index: int) -> bytes:
+        return self._pieces[index] if index < len(self._pieces) else b"<end>"
+
+    def ids(self, *pieces: str) -> list[int]:
+        return [self._pieces.index(piece.encode("utf-8", "surrogateescape")) for piece in pieces]
