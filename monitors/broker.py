@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PATIENCE = 0.25  # seconds
-HANG = 5.0  # seconds without an answer after which an analyser is killed and started anew
+HANG = 10.0  # seconds without an answer after which an analyser is killed and started anew
 _REMEMBERED = 1024  # answers
 _WAITING = 24  # questions; older ones are dropped: their drafts have gone on
 _FAILURES = 3  # in a row, and the analyser gets a rest

@@ -34,6 +34,7 @@ PUBLIC_NAMES = {
         "policy_of",
     ],
     "polydraft.monitors": [],
+    "polydraft.monitors.analysers": [],
     "polydraft.models": [],
     "polydraft.examples": [],
 }

@@ -1,0 +1,1 @@
+"""Programs that analyse source, behind `polydraft.monitors.analysis.Analyser`."""

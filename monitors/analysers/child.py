@@ -1,0 +1,140 @@
+"""A child process that is asked and answers, and that never outlives who started it.
+
+It gets a process group of its own, so that what it starts ends with it, and is ended by SIGKILL,
+which a stopped process cannot put off either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Generic, TypeVar
+
+from polydraft.monitors.analysis import AnalyserError
+
+T = TypeVar("T")
+
+_LAST_LINES = 5  # of stderr, for messages
+
+
+class Child(Generic[T]):
+    """`read` takes the next message from its output: None at the end, `ValueError` for garbage."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        read: Callable[[IO[bytes]], T | None],
+        folder: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`name` is for messages; raises `AnalyserError` if the program cannot be started."""
+        self.name = name
+        self._read = read
+        self._messages: queue.SimpleQueue[T | AnalyserError] = queue.SimpleQueue()
+        self._complaints: deque[str] = deque(maxlen=_LAST_LINES)
+        try:
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=folder,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise AnalyserError(f"{name} could not be started ({error}).") from error
+        self._threads = [
+            threading.Thread(target=work, name=f"{name} {what}", daemon=True)
+            for work, what in ((self._listen, "output"), (self._collect, "complaints"))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, data: bytes) -> None:
+        """Raises `AnalyserError` if it has ended. Blocks while it reads nothing: see `kill`."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(data)
+            self._process.stdin.flush()
+        except (OSError, ValueError) as error:
+            raise AnalyserError(self._ended()) from error
+
+    def receive(self, until: float) -> T:
+        """The next message; raises `AnalyserError` if it has ended or says nonsense, `TimeoutError`
+        if none has come at `until`, a time of `time.monotonic`."""
+        try:
+            message = self._messages.get(timeout=max(0.0, until - time.monotonic()))
+        except queue.Empty:
+            raise TimeoutError from None
+        if isinstance(message, AnalyserError):
+            self._messages.put(message)  # it stays at its end
+            raise message
+        return message
+
+    def memory(self) -> int:
+        """Resident bytes of the process itself; 0 where that cannot be told."""
+        try:
+            with open(f"/proc/{self.pid}/statm", encoding="ascii") as file:
+                return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, ValueError, IndexError):
+            return 0
+
+    def kill(self) -> None:
+        """End it and all that it started, and wait for that. Idempotent, from any thread."""
+        if os.name == "posix":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        else:
+            self._process.kill()
+        self._process.wait()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(1.0)
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        try:
+            while (message := self._read(self._process.stdout)) is not None:
+                self._messages.put(message)
+        except ValueError as error:
+            self._messages.put(AnalyserError(f"{self.name} answers nonsense ({error})."))
+            return
+        except OSError:
+            pass
+        self._messages.put(AnalyserError(self._ended()))
+
+    def _collect(self) -> None:
+        assert self._process.stderr is not None
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._process.stderr:
+                if text := line.decode("utf-8", "replace").strip():
+                    self._complaints.append(text)
+
+    def _ended(self) -> str:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(0.2)  # its exit status comes a moment behind the end of its output
+        status = self._process.returncode
+        how = "" if status is None else f" (exit status {status})"
+        said = f": {self._complaints[-1]}" if self._complaints else ""
+        return f"{self.name} has ended{how}{said}."

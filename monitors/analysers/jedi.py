@@ -1,0 +1,139 @@
+"""jedi as an analyser: Python without a language server, in a worker process of its own.
+
+It knows no problems. See `jedi_worker.py` for what is said between the two.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from typing import IO, Any
+
+from polydraft.monitors.analysers.child import Child
+from polydraft.monitors.analysis import (
+    AnalyserError,
+    AnalyserSettings,
+    Grade,
+    How,
+    Kind,
+    Name,
+    Names,
+    Parameter,
+    Problem,
+    Question,
+    Signature,
+    Starting,
+)
+
+_STARTS = 20.0  # seconds that the process may take to answer for the first time
+_MEMORY = 1_500_000_000  # bytes above which it is started anew
+_WORKER = "polydraft.monitors.analysers.jedi_worker"
+
+
+class JediAnalyser:
+    """Implements `analysis.Analyser`. The interpreter in the settings is only run if trusted."""
+
+    name = "jedi"
+    languages = frozenset({"python"})
+
+    def __init__(self, settings: AnalyserSettings) -> None:
+        python = settings.python if settings.trusted else ""
+        # -I: nothing is imported from where the server happens to run.
+        self._command = [sys.executable, "-I", "-m", _WORKER, settings.root, python]
+        self._lock = threading.Lock()
+        self._child: Child[dict[str, Any]] | None = None
+        self._ready_by: float | None = None  # None: it has answered
+        self._owed = 0  # answers that nobody waits for any more
+        self._closed = False
+
+    def names(self, question: Question, timeout: float) -> Names:
+        answer = self._ask("names", question, timeout)
+        names = tuple(Name(text, Kind(kind)) for text, kind in answer["names"])
+        return Names(names, Grade(answer["grade"]))
+
+    def signatures(self, question: Question, timeout: float) -> tuple[Signature, ...]:
+        answer = self._ask("signatures", question, timeout)
+        return tuple(
+            Signature(tuple(Parameter(name, How(how), required) for name, how, required in each))
+            for each in answer["signatures"]
+        )
+
+    def problems(self, question: Question, timeout: float) -> tuple[Problem, ...]:
+        return ()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+
+    def _ask(self, task: str, question: Question, timeout: float) -> dict[str, Any]:
+        child = self._running()
+        until = time.monotonic() + timeout
+        try:
+            child.send(_spelled(task, question))
+            self._owed += 1
+            answer = self._receive(child, until)
+        except TimeoutError:
+            if self._ready_by is not None and time.monotonic() < self._ready_by:
+                raise Starting("jedi is still starting.") from None
+            self._end(child)
+            raise AnalyserError(f"jedi did not answer within {timeout:g} s.") from None
+        except AnalyserError:
+            self._end(child)
+            raise
+        if child.memory() > _MEMORY:
+            self._end(child)
+        if "error" in answer:
+            return {"names": [], "grade": Grade.UNKNOWN, "signatures": []}
+        return answer
+
+    def _receive(self, child: Child[dict[str, Any]], until: float) -> dict[str, Any]:
+        while True:
+            answer = child.receive(until)
+            self._ready_by = None
+            self._owed -= 1
+            if self._owed == 0:
+                return answer
+
+    def _running(self) -> Child[dict[str, Any]]:
+        with self._lock:
+            if self._closed:
+                raise AnalyserError("jedi is closed.")
+            if self._child is None:
+                self._child = Child("jedi", self._command, _next)
+                self._ready_by = time.monotonic() + _STARTS
+                self._owed = 0
+            return self._child
+
+    def _end(self, child: Child[dict[str, Any]]) -> None:
+        with self._lock:
+            if self._child is child:
+                self._child = None
+        child.kill()
+
+
+def _next(output: IO[bytes]) -> dict[str, Any] | None:
+    line = output.readline()
+    if not line:
+        return None
+    message = json.loads(line)
+    if not isinstance(message, dict):
+        raise ValueError("an answer is no object")
+    return message
+
+
+def _spelled(task: str, question: Question) -> bytes:
+    text, offset = question.buffer.text, question.offset
+    message = {
+        "task": task,
+        "path": question.buffer.path,
+        "text": text,
+        "line": text.count("\n", 0, offset) + 1,
+        "column": offset - (text.rfind("\n", 0, offset) + 1),
+        "others": [(other.path, other.text) for other in question.others if other.path],
+    }
+    return json.dumps(message).encode() + b"\n"
