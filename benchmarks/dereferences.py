@@ -81,7 +81,7 @@ def points(language: str, split: str) -> list[Point]:
 
 
 def files(source: Source) -> dict[str, str]:
-    """Path below the root -> text, without tests, generated code and what does not parse."""
+    """Path below the root -> text, without tests and generated code."""
     found = {}
     base = root(source)
     for path in sorted((base / source.folder).rglob("*")):
@@ -97,7 +97,8 @@ def files(source: Source) -> dict[str, str]:
 def _wanted(path: str) -> bool:
     parts = Path(path).parts
     return not path.endswith(".d.ts") and not any(
-        "test" in part or "benchmark" in part or part == "node_modules" for part in parts
+        any(word in part for word in ("test", "benchmark", "fuzz", "node_modules"))
+        for part in parts
     )
 
 
@@ -127,10 +128,8 @@ def project_points(project: str, language: str, texts: Mapping[str, str]) -> lis
 
 
 def places(text: str, language: str) -> Iterator[Place]:
-    """Every dereference whose line can be completed; none if the text does not parse."""
+    """Every dereference whose line can be completed, outside of what does not parse."""
     tree = parse(text, language)
-    if tree.has_error:
-        return
     spelled = text.encode("utf-8", "surrogatepass")
     modules = _modules(text, language)
     comments = [node.start_byte for node in _nodes(tree, frozenset()) if node.type == "comment"]
@@ -152,10 +151,7 @@ def places(text: str, language: str) -> Iterator[Place]:
         receiver = spelled[node.start_byte : operator.start_byte].decode("utf-8", "replace")
         at = [len(spelled[:offset].decode("utf-8", "surrogatepass")) for offset in (start, end)]
         over = at[1] + len(spelled[end:resume].decode("utf-8", "surrogatepass"))
-        store = _is_store(node)
-        called = node.parent is not None and _is_called(node)
-        kind = _kind(receiver, name, node, called, modules)
-        yield Place(at[0], at[1], over, kind, store)
+        yield Place(at[0], at[1], over, _kind(receiver, name, node, modules), _is_store(node))
 
 
 def _nodes(root_node: Node, pruned: frozenset[str]) -> Iterator[Node]:
@@ -199,13 +195,13 @@ def _is_called(node: Node) -> bool:
     return called is not None and called.id == node.id
 
 
-def _kind(receiver: str, name: Node, node: Node, called: bool, modules: frozenset[str]) -> str:
+def _kind(receiver: str, name: Node, node: Node, modules: frozenset[str]) -> str:
     spelled = (name.text or b"").decode("utf-8", "replace")
     if node.type == "qualified_identifier" or receiver in modules:
         return "module"
     if node.type in _SCOPES or name.type == "type_identifier":
         return "type"
-    if called:
+    if _is_called(node):
         return "call"
     if spelled.isupper() and len(spelled) > 1 and _NAME.fullmatch(receiver.split(".")[-1]):
         return "constant"
