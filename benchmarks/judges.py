@@ -21,7 +21,8 @@ class Judge(Protocol):
     def names(self, point: Point) -> frozenset[str]:
         """What stands behind the operator; empty where the judge does not know."""
 
-    def problems(self, buffer: Buffer) -> tuple[Problem, ...]: ...
+    def problems(self, buffer: Buffer) -> tuple[Problem, ...] | None:
+        """None: it never says."""
 
     def close(self) -> None: ...
 
@@ -46,15 +47,16 @@ def known(names: frozenset[str]) -> frozenset[str]:
 
 def new_problems(
     judge: Judge, point: Point, settings: AnalyserSettings, text: str
-) -> list[str]:
+) -> list[str] | None:
     """What the judge complains of with the draft and not with the truth: places do not count."""
-
-    def found(filling: str) -> Counter[str]:
-        path = str(Path(settings.root) / point.path)
+    path = str(Path(settings.root) / point.path)
+    found = []
+    for filling in (text, point.truth):
         problems = judge.problems(Buffer(path, point.language, point.filled(filling)))
-        return Counter(f"{problem.code}: {problem.message}" for problem in problems)
-
-    return sorted((found(text) - found(point.truth)).elements())
+        if problems is None:
+            return None
+        found.append(Counter(f"{problem.code}: {problem.message}" for problem in problems))
+    return sorted((found[0] - found[1]).elements())
 
 
 class FromAnalyser:
@@ -101,8 +103,8 @@ class JediJudge:
             return frozenset()
         return known(frozenset(name.name for name in found))
 
-    def problems(self, buffer: Buffer) -> tuple[Problem, ...]:
-        return ()
+    def problems(self, buffer: Buffer) -> None:
+        return None
 
     def close(self) -> None:
         pass

@@ -17,7 +17,8 @@ _OTHERS = frozenset(
     " try catch throw this true false typeof instanceof in of let var function async await extends"
     " null undefined as is auto int char bool double float long unsigned signed sizeof template"
     " typename struct union namespace using public private protected virtual override nullptr"
-    " operator default interface implements import export from yield number string boolean".split()
+    " operator default interface implements import export from yield number string"
+    " boolean".split()  # noqa: SIM905
 )
 _STRING = r"""(?:"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|`(?:\\.|[^`\\])*`?)"""
 _COMMENT = {"python": r"#.*"}

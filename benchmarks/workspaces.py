@@ -29,9 +29,15 @@ from polydraft.monitors.analysis import AnalyserSettings
 
 _TSCONFIG = {
     "compilerOptions": {
-        **{"target": "esnext", "module": "esnext", "moduleResolution": "bundler", "strict": True},
-        **{"skipLibCheck": True, "allowImportingTsExtensions": True, "noEmit": True},
-        **{"experimentalDecorators": True, "jsx": "preserve"},
+        "target": "esnext",
+        "module": "esnext",
+        "moduleResolution": "bundler",
+        "strict": True,
+        "skipLibCheck": True,
+        "allowImportingTsExtensions": True,
+        "noEmit": True,
+        "experimentalDecorators": True,
+        "jsx": "preserve",
     }
 }
 
