@@ -160,18 +160,22 @@ def tell(kept: Mapping[str, Sequence[Record]], ks: Sequence[int], name: str, qui
 
 def show_losses(kept: Mapping[str, Sequence[Record]]) -> None:
     """Every point where a mask would have lost the truth, and on what evidence."""
-    for records in kept.values():
-        for record in records:
-            for variant, found in record["variants"].items():
-                for loss in found.get("truth", {}).get("losses", []):
-                    how = "excluded" if loss["hard"] else f"-{loss['penalty']:.1f} nats"
-                    print(
-                        f"{variant}  {how}  {record['point']}  ({record['kind']}"
-                        f"{', store' if record['store'] else ''})\n"
-                        f"    {record['line'].strip()}[{record['truth']}] at {loss['text']!r},"
-                        f" token {loss['at']}: {loss['monitor']}, {loss['analyser']},"
-                        f" {loss['grade']}, {loss['names']} names"
-                    )
+    for record in (record for records in kept.values() for record in records):
+        walked = {
+            label.partition(" k=")[0]: found["truth"]["losses"]
+            for label, found in record["variants"].items()
+            if "truth" in found
+        }
+        for variant, losses in walked.items():
+            for loss in losses:
+                how = "excluded" if loss["hard"] else f"-{loss['penalty']:.1f} nats"
+                store = ", store" if record["store"] else ""
+                print(
+                    f"{variant}  {how}  {record['point']}  ({record['kind']}{store})\n"
+                    f"    {record['line'].strip()}[{record['truth']}] at {loss['text']!r}, token"
+                    f" {loss['at']}: {loss['monitor']}, {loss['analyser']}, {loss['grade']},"
+                    f" {loss['names']} names"
+                )
 
 
 def _variants(records: Sequence[Record], k: int) -> list[str]:

@@ -12,14 +12,15 @@ from benchmarks.quality import best_prefix
 from polydraft.completion.syntax import parse
 
 _PYTHON = frozenset(keyword.kwlist)
-_OTHERS = frozenset(
+_KEYWORDS = (  # of TypeScript and C++
     "if else for while do switch case break continue return new delete void const static class enum"
     " try catch throw this true false typeof instanceof in of let var function async await extends"
     " null undefined as is auto int char bool double float long unsigned signed sizeof template"
     " typename struct union namespace using public private protected virtual override nullptr"
     " operator default interface implements import export from yield number string"
-    " boolean".split()  # noqa: SIM905
+    " boolean"
 )
+_OTHERS = frozenset(_KEYWORDS.split())
 _STRING = r"""(?:"(?:\\.|[^"\\])*"?|'(?:\\.|[^'\\])*'?|`(?:\\.|[^`\\])*`?)"""
 _COMMENT = {"python": r"#.*"}
 _WORD = r"[^\W\d][\w$]*"
