@@ -13,7 +13,10 @@ from benchmarks import workspaces
 from benchmarks.workspaces import Source
 
 SHA256 = "sha256-ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-SHA512 = "sha512-3a81oZNherrMQXNJriBBMRLm+k6JqX6iCp7u5ktV05ohkpkqJ0/BqDa6PCOj/uu9RU1EI2Q86A4qmslPpUyknw=="
+SHA512 = (
+    "sha512-3a81oZNherrMQXNJriBBMRLm+k6JqX6iCp7u5ktV05ohkpkqJ0"
+    "/BqDa6PCOj/uu9RU1EI2Q86A4qmslPpUyknw=="
+)
 
 
 @pytest.mark.parametrize(
