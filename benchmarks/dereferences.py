@@ -86,7 +86,8 @@ def files(source: Source) -> dict[str, str]:
     base = root(source)
     for path in sorted((base / source.folder).rglob("*")):
         below = path.relative_to(base).as_posix()
-        if path.suffix not in _ENDINGS[source.language] or not _wanted(below):
+        skipped = any(word in below for word in source.skip)
+        if path.suffix not in _ENDINGS[source.language] or skipped or not _wanted(below):
             continue
         text = path.read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
         if _SMALLEST_FILE < len(text) < _LARGEST_FILE and "enerated by" not in text[:500]:

@@ -130,6 +130,21 @@ def gains(records: Sequence[Record], variant: str, k: int) -> list[Row]:
     return rows
 
 
+def by_kind(records: Sequence[Record], model: str, k: int) -> list[Row]:
+    """First names of each kind of dereference."""
+    rows = []
+    kinds: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda record: record["kind"]):
+        kinds.setdefault(record["kind"], []).append(record)
+    kinds["store"] = [record for record in records if record["store"]]
+    for kind, mine in kinds.items():
+        rows.append(Row(f"{model}, k={k}: points of kind {kind}", len(mine), ""))
+        for variant in _variants(mine, k):
+            found = summary(mine, variant, k)["name@1"]
+            rows.append(Row(f"{model} {variant}, k={k}, {kind}: name@1", found, ""))
+    return rows
+
+
 def tell(kept: Mapping[str, Sequence[Record]], ks: Sequence[int], name: str, quick: bool) -> None:
     """Print the tables and write `results/NAME.json`."""
     rows = [row for k in ks for row in targets(kept, k)]
@@ -145,6 +160,7 @@ def tell(kept: Mapping[str, Sequence[Record]], ks: Sequence[int], name: str, qui
             if fresh and len(fresh) < len(records):
                 for variant in _variants(records, k):
                     table[f"{short} {variant}, fresh"] = summary(fresh, variant, k)
+            rows += by_kind(records, short, k)
             rows += [
                 Row(f"{short}, k={k}: {what}", share, "")
                 for what, share in wrong_names(records, k).items()

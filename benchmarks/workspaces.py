@@ -44,7 +44,10 @@ _TSCONFIG = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`folder` is where points are cut from; `include` are C++'s search paths, as `folder`."""
+    """`folder` is where points are cut from, all below it but paths that hold a word of `skip`.
+
+    `include` (paths like `folder`) and `define` are for C++.
+    """
 
     name: str
     language: str
@@ -56,6 +59,8 @@ class Source:
     fresh: bool = False  # first released after the default model's training data
     npm: bool = False
     include: tuple[str, ...] = ()
+    define: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
 
     @property
     def home(self) -> Path:
@@ -66,7 +71,10 @@ class Source:
 def sources() -> list[Source]:
     text = Path(__file__).with_name("dereferences.toml").read_text(encoding="utf-8")
     entries = tomllib.loads(text)["source"]
-    return [Source(**entry | {"include": tuple(entry.get("include", ()))}) for entry in entries]
+    lists = ("include", "define", "skip")
+    return [
+        Source(**entry | {key: tuple(entry.get(key, ())) for key in lists}) for entry in entries
+    ]
 
 
 def fits(pin: str, data: bytes) -> bool:
@@ -109,6 +117,7 @@ def settings(source: Source) -> AnalyserSettings:
     if source.language == "cpp":
         paths = [*(str(at / path) for path in source.include), sysconfig.get_paths()["include"]]
         flags = ["-xc++", "-std=c++17", *(f"-I{path}" for path in paths)]
+        flags += [f"-D{name}" for name in source.define]
         (at / "compile_flags.txt").write_text("\n".join(flags) + "\n", encoding="utf-8")
     return AnalyserSettings(str(at), trusted=True)
 

@@ -148,6 +148,10 @@ def test_a_summary_says_what_the_records_say(records: list[dict[str, Any]]) -> N
     rows = {row.measure: row for row in monitors_report.targets({"small": records}, 3)}
     assert rows["graded: truth excluded"].met is False
     assert rows["graded - none: name@1"].value == -0.5
+    kinds = {row.measure: row.value for row in monitors_report.by_kind(records, "0.5b", 3)}
+    assert kinds["0.5b, k=3: points of kind call"] == 2
+    assert kinds["0.5b none, k=3, call: name@1"] == 0.5
+    assert kinds["0.5b, k=3: points of kind store"] == 0
 
 
 def test_losses_are_listed_with_their_evidence(
