@@ -7,7 +7,7 @@ ARGS   ?=
 
 .PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-guessers \
         bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-memory \
-        clean
+        bench-monitors clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -86,6 +86,9 @@ bench-typing: $(STAMP) ## real lines typed at human rhythm: latency, model calls
 
 bench-memory: $(STAMP) ## what models take in memory, against what is said before
 	@$(BIN)/python -m benchmarks.memory $(ARGS)
+
+bench-monitors: $(STAMP) ## names behind dereferences with and without monitors (--language NAME)
+	@$(BIN)/python -m benchmarks.monitors $(ARGS)
 
 clean:
 	rm -rf .build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,110 @@
+"""Who says what exists behind a point's operator, and what is wrong with a completed file.
+
+Judges stand outside of the time that is measured, and have no deadline.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks.dereferences import Point
+from polydraft.monitors.analysis import Analyser, AnalyserSettings, Buffer, Problem, Question
+
+_PATIENCE_S = 30.0
+_LONGEST = 5000  # a longer list says nothing of the receiver
+
+
+class Judge(Protocol):
+    def names(self, point: Point) -> frozenset[str]:
+        """What stands behind the operator; empty where the judge does not know."""
+
+    def problems(self, buffer: Buffer) -> tuple[Problem, ...] | None:
+        """None: it never says."""
+
+    def close(self) -> None: ...
+
+
+JudgeMaker = Callable[[AnalyserSettings], Judge]
+
+
+def judges() -> dict[str, JudgeMaker]:
+    """Language -> its judge. An `Analyser` becomes one by `FromAnalyser`."""
+    try:
+        import jedi  # noqa: F401
+    except ImportError:
+        return {}
+    return {"python": JediJudge}
+
+
+def known(names: frozenset[str]) -> frozenset[str]:
+    """No names, dunders alone, or names without number say nothing of the receiver."""
+    telling = any(not name.startswith("__") for name in names)
+    return names if telling and len(names) <= _LONGEST else frozenset()
+
+
+def new_problems(
+    judge: Judge, point: Point, settings: AnalyserSettings, text: str
+) -> list[str] | None:
+    """What the judge complains of with the draft and not with the truth: places do not count."""
+    path = str(Path(settings.root) / point.path)
+    found = []
+    for filling in (text, point.truth):
+        problems = judge.problems(Buffer(path, point.language, point.filled(filling)))
+        if problems is None:
+            return None
+        found.append(Counter(f"{problem.code}: {problem.message}" for problem in problems))
+    return sorted((found[0] - found[1]).elements())
+
+
+class FromAnalyser:
+    """An analyser as a judge."""
+
+    def __init__(self, analyser: Analyser, settings: AnalyserSettings) -> None:
+        self._analyser = analyser
+        self._root = Path(settings.root)
+
+    def names(self, point: Point) -> frozenset[str]:
+        buffer = Buffer(str(self._root / point.path), point.language, point.filled(""))
+        found = self._analyser.names(Question(buffer, len(point.prefix)), _PATIENCE_S)
+        return known(frozenset(name.text for name in found.names))
+
+    def problems(self, buffer: Buffer) -> tuple[Problem, ...]:
+        return self._analyser.problems(Question(buffer, 0), _PATIENCE_S)
+
+    def close(self) -> None:
+        self._analyser.close()
+
+
+class JediJudge:
+    """jedi in this process. It has nothing to say on what is wrong with a file."""
+
+    def __init__(self, settings: AnalyserSettings) -> None:
+        import jedi
+
+        self._jedi = jedi
+        self._root = Path(settings.root)
+        self._environment = jedi.create_environment(settings.python, safe=False)
+        self._project = jedi.Project(settings.root, environment_path=settings.python)
+
+    def names(self, point: Point) -> frozenset[str]:
+        script = self._jedi.Script(
+            point.filled(""),
+            path=self._root / point.path,
+            project=self._project,
+            environment=self._environment,
+        )
+        line, _, column = point.prefix.rpartition("\n")
+        try:
+            found = script.complete(line.count("\n") + 2, len(column))
+        except Exception:  # jedi fails in many ways on real code
+            return frozenset()
+        return known(frozenset(name.name for name in found))
+
+    def problems(self, buffer: Buffer) -> None:
+        return None
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,246 @@
+"""Drafts behind a dereference with and without monitors: `make bench-monitors`.
+
+Every variant completes every point through the product's own completer, behind the same cached
+prompt and in turns; what is timed is the whole completion, the monitor's waits with it. Every
+variant and every project has a monitoring of its own, with caches of its own.
+
+To plug in a monitoring, add it to `monitorings`; `benchmarks.judges` says who judges the names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks import monitors_report, naming
+from benchmarks.dereferences import LANGUAGES, Point, points
+from benchmarks.judges import Judge, judges, new_problems
+from benchmarks.timed_monitors import Timed
+from benchmarks.truth_walk import walk
+from benchmarks.workspaces import settings, sources
+from polydraft.completion.completer import EngineCompleter
+from polydraft.completion.drafters.auto import Auto
+from polydraft.completion.engine import Engine
+from polydraft.completion.monitor import Monitoring
+from polydraft.completion.types import Budget, Request
+from polydraft.models.cache_dir import cache_root
+from polydraft.models.load import LoadedModel, load_model
+from polydraft.models.registry import DEFAULT_LARGE, DEFAULT_SMALL, load_registry
+from polydraft.models.store import ensure_model
+from polydraft.monitors.analysis import AnalyserSettings
+
+NONE = "none"
+UNFORESEEN = "-unforeseen"  # a variant's name with this behind it: no analysis begins beforehand
+BUDGET = Budget(prompt_tokens=512, new_tokens=48)
+
+# Of one workspace. A monitoring that has a `close` is closed when its project is through.
+MonitoringMaker = Callable[[AnalyserSettings], Monitoring]
+
+
+def monitorings() -> dict[str, MonitoringMaker | None]:
+    """Variant -> how its monitoring is made; None: without. Its first one is what others are
+    compared with."""
+    return {NONE: None}
+
+
+def make(name: str, workspace: AnalyserSettings) -> Timed | None:
+    maker = monitorings()[name.removesuffix(UNFORESEEN)]
+    return None if maker is None else Timed(maker(workspace), not name.endswith(UNFORESEEN))
+
+
+def close(monitoring: Timed | None) -> None:
+    ended = getattr(monitoring.monitoring, "close", None) if monitoring else None
+    if ended is not None:
+        ended()
+
+
+def request_at(point: Point, k: int) -> Request:
+    return Request(
+        point.prefix, point.suffix, point.path, point.language, k=k, multiline=False, budget=BUDGET
+    )
+
+
+def complete(
+    completer: EngineCompleter, point: Point, monitoring: Timed | None, k: int
+) -> dict[str, Any]:
+    """One variant at one point, k drafts."""
+    start = time.perf_counter()
+    drafts = completer.complete(request_at(point, k), monitoring=monitoring).drafts
+    seconds = time.perf_counter() - start
+    texts = [draft.text for draft in drafts]
+    first = naming.scores(texts[:1], point.truth, point.language)
+    every = naming.scores(texts, point.truth, point.language)
+    allowed = naming.errors(point.filled(point.truth), point.language)
+    found = (naming.errors(point.filled(text), point.language) for text in texts)
+    return {
+        "texts": texts,
+        "seconds": seconds,
+        "first": first,
+        "every": every,
+        "parse": [errors <= allowed for errors in found],
+        "interventions": [[asdict(each) for each in draft.interventions] for draft in drafts],
+        "constrained_ms": monitoring.constrained_ms if monitoring else [],
+        "monitor_s": monitoring.total_s if monitoring else 0.0,
+        "late": monitoring.late if monitoring else 0,
+    }
+
+
+def walk_truth(point: Point, monitoring: Timed, loaded: LoadedModel) -> dict[str, Any]:
+    """The truth under the monitor, its line's end with it."""
+    tokenizer, held_back = loaded.tokenizer, monitoring.held_back
+    monitor = monitoring.monitoring.monitor(
+        request_at(point, 1), tokenizer, held_back, lambda: None
+    )
+    if monitor is None:
+        return {"losses": [], "constrained": 0, "late": 0}
+    ids = tokenizer.encode(held_back + point.truth + "\n")
+    walked = walk(monitor, ids, len(tokenizer))
+    losses = [loss.record() | {"text": tokenizer.decode([loss.token])} for loss in walked.losses]
+    return {"losses": losses, "constrained": walked.constrained, "late": walked.late}
+
+
+def judge_texts(
+    judge: Judge, point: Point, workspace: AnalyserSettings, texts: Sequence[str]
+) -> dict[str, Any]:
+    """The first draft's name and its new problems, as the judge sees them."""
+    known = judge.names(point)
+    name = naming.next_name(texts[0]) if texts else ""
+    problems = new_problems(judge, point, workspace, texts[0]) if texts else []
+    return {
+        "names": len(known),
+        "truth_known": naming.next_name(point.truth) in known,
+        "unknown": bool(known) and bool(name) and name not in known,
+        "problems": problems,
+    }
+
+
+def at_point(
+    completer: EngineCompleter,
+    loaded: LoadedModel,
+    point: Point,
+    variants: Mapping[str, Timed | None],
+    ks: Sequence[int],
+    turn: int,
+) -> dict[str, dict[str, Any]]:
+    """-> "VARIANT k=K" -> what came of it; variants in an order that rotates with `turn`."""
+    names = list(variants)
+    order = names[turn % len(names) :] + names[: turn % len(names)]
+    completer.prefill(request_at(point, max(ks)))
+    found = {}
+    for k in ks:
+        for name in order:
+            found[f"{name} k={k}"] = complete(completer, point, variants[name], k)
+    for name, monitoring in variants.items():
+        if monitoring is not None:
+            truth = walk_truth(point, monitoring, loaded)
+            for k in ks:
+                found[f"{name} k={k}"]["truth"] = truth
+    return found
+
+
+def run(
+    loaded: LoadedModel,
+    chosen: Sequence[Point],
+    spare: Sequence[Point],
+    variants: Sequence[str],
+    ks: Sequence[int],
+    out: Path,
+) -> list[dict[str, Any]]:
+    """Every variant at every point; records are kept in `out`, and points found there are done.
+
+    Project by project: a point of `spare` wakes up its analysers first.
+    """
+    completer = EngineCompleter(
+        Engine(loaded.model, Auto(loaded.passes)), loaded.tokenizer, loaded.prompt_format
+    )
+    records = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    done = {record["point"] for record in records}
+    for project in dict.fromkeys(point.project for point in chosen):
+        mine = [each for each in chosen if each.project == project and each.name not in done]
+        if not mine:
+            continue
+        source = next(each for each in sources() if each.name == project)
+        workspace = settings(source)
+        made = {name: make(name, workspace) for name in variants}
+        maker = judges().get(source.language)
+        judge = maker(workspace) if maker else None
+        try:
+            for point in [each for each in spare if each.project == project][:1]:
+                at_point(completer, loaded, point, made, ks[:1], 0)
+            for turn, point in enumerate(mine):
+                found = at_point(completer, loaded, point, made, ks, turn)
+                if judge is not None:
+                    for one in found.values():
+                        one["judged"] = judge_texts(judge, point, workspace, one["texts"])
+                records.append(
+                    {
+                        "point": point.name, "project": project, "fresh": source.fresh,
+                        "kind": point.kind, "store": point.store, "truth": point.truth,
+                        "line": point.prefix.rpartition("\n")[2], "variants": found,
+                    }
+                )  # fmt: skip
+                with out.open("a") as file:
+                    file.write(json.dumps(records[-1]) + "\n")
+        finally:
+            for monitoring in made.values():
+                close(monitoring)
+            if judge is not None:
+                judge.close()
+        print(f"{loaded.name}, {project}: {len(mine)} points", flush=True)
+    names = {point.name for point in chosen}
+    return [record for record in records if record["point"] in names]
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="twelve points, under a minute")
+    parser.add_argument("--language", choices=LANGUAGES, default="python")
+    parser.add_argument("--points", type=int, default=1000, help="at most so many")
+    parser.add_argument("--split", choices=["dev", "test"], default="test")
+    parser.add_argument("--variants", help=f"names by commas; also NAME{UNFORESEEN}")
+    parser.add_argument("--models", help="names by commas; monitors only in the default small one")
+    parser.add_argument("--k", default="1,3", help="numbers of drafts, by commas")
+    parser.add_argument("--show", action="store_true", help="list the points where truth lost")
+    parser.add_argument("--resume", action="store_true", help="go on with the records kept")
+    return parser.parse_args()
+
+
+def main() -> None:
+    asked = parsed()
+    asked_for = (asked.variants or ",".join(monitorings())).split(",")
+    variants = list(dict.fromkeys([NONE, *asked_for]))
+    models = (asked.models or f"{DEFAULT_SMALL},{DEFAULT_LARGE}").split(",")
+    ks = [int(k) for k in asked.k.split(",")]
+    count = asked.points
+    if asked.quick:
+        count, models, ks = 12, models[:1], ks[-1:]
+    every = points(asked.language, asked.split)
+    chosen, spare = every[:count], every[count:] or every[:count]
+    kept: dict[str, list[dict[str, Any]]] = {}
+    for name in models:
+        tried = variants if name == DEFAULT_SMALL else [NONE]
+        quick = "-quick" if asked.quick else ""
+        file = f"monitors-{asked.language}-{asked.split}-{name}{quick}.jsonl"
+        out = cache_root() / "benchmarks" / file
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if not asked.resume:
+            out.unlink(missing_ok=True)
+        spec = load_registry().get(name)
+        loaded = load_model(spec, ensure_model(spec), device="cpu")
+        print(f"{loaded.name}, weights {loaded.weights}", flush=True)
+        kept[name] = run(loaded, chosen, spare, tried, ks, out)
+        del loaded
+        gc.collect()
+    monitors_report.tell(kept, ks, f"monitors-{asked.language}-{asked.split}", asked.quick)
+    if asked.show:
+        monitors_report.show_losses(kept)
+
+
+if __name__ == "__main__":
+    main()
