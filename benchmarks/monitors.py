@@ -21,6 +21,7 @@ from typing import Any
 from benchmarks import monitors_report, naming
 from benchmarks.dereferences import LANGUAGES, Point, points
 from benchmarks.judges import Judge, judges, new_problems
+from benchmarks.monitored import maker
 from benchmarks.timed_monitors import Timed
 from benchmarks.truth_walk import walk
 from benchmarks.workspaces import settings, sources
@@ -34,10 +35,14 @@ from polydraft.models.load import LoadedModel, load_model
 from polydraft.models.registry import DEFAULT_LARGE, DEFAULT_SMALL, load_registry
 from polydraft.models.store import ensure_model
 from polydraft.monitors.analysis import AnalyserSettings
+from polydraft.monitors.monitoring import Vocabularies
+from polydraft.monitors.strictness import STRICTNESS
 
 NONE = "none"
 UNFORESEEN = "-unforeseen"  # a variant's name with this behind it: no analysis begins beforehand
 BUDGET = Budget(prompt_tokens=512, new_tokens=48)
+
+_VOCABULARIES = Vocabularies()  # building one takes a third of a second
 
 # Of one workspace. A monitoring that has a `close` is closed when its project is through.
 MonitoringMaker = Callable[[AnalyserSettings], Monitoring]
@@ -46,7 +51,10 @@ MonitoringMaker = Callable[[AnalyserSettings], Monitoring]
 def monitorings() -> dict[str, MonitoringMaker | None]:
     """Variant -> how its monitoring is made; None: without. Its first one is what others are
     compared with."""
-    return {NONE: None}
+    return {
+        NONE: None,
+        **{name: maker(name, _VOCABULARIES) for name in STRICTNESS},
+    }
 
 
 def make(name: str, workspace: AnalyserSettings) -> Timed | None:

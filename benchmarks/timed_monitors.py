@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from polydraft.completion.monitor import Constraint, Monitor, Monitoring, State
+from polydraft.completion.monitor import Constraint, Likely, Monitor, Monitoring, State
 from polydraft.completion.protocols import Tokenizer
 from polydraft.completion.types import Request
 
@@ -57,9 +57,9 @@ class _TimedMonitor:
             self.monitor.foresee(state)
             self.timed.total_s += time.perf_counter() - start
 
-    def constrain(self, state: State) -> Constraint:
+    def constrain(self, state: State, likely: Likely) -> Constraint:
         start = time.perf_counter()
-        found = self.monitor.constrain(state)
+        found = self.monitor.constrain(state, likely)
         taken = time.perf_counter() - start
         self.timed.total_s += taken
         if found.masks or found.late:

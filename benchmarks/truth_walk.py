@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from polydraft.completion.monitor import Evidence, Monitor, constrained
+from polydraft.completion.monitor import Evidence, Likely, Monitor, constrained
 
 _ROUND_S = 0.05
 
@@ -59,12 +59,12 @@ def walk(monitor: Monitor, ids: Sequence[int], size: int, patience: float = 5.0)
     state = monitor.begin()
     for at, token in enumerate(ids):
         monitor.foresee(state)
-        found = monitor.constrain(state)
+        found = monitor.constrain(state, _only(token))
         end = time.monotonic() + patience
         late += found.late
         while found.late and time.monotonic() < end:
             time.sleep(_ROUND_S)
-            found = monitor.constrain(state)
+            found = monitor.constrain(state, _only(token))
         masked += bool(found.masks)
         lost = -float(constrained(torch.zeros(size), found.masks)[token])
         if lost > 0:
@@ -73,3 +73,7 @@ def walk(monitor: Monitor, ids: Sequence[int], size: int, patience: float = 5.0)
             losses.append(Loss(at, token, lost, cause.evidence))
         state = monitor.observe(state, token)
     return Walk(tuple(losses), masked, late)
+
+
+def _only(token: int) -> Likely:
+    return lambda: (token,)

@@ -14,7 +14,7 @@ from benchmarks.dereferences import Point
 from benchmarks.judges import FromAnalyser, known, new_problems
 from benchmarks.timed_monitors import Timed
 from polydraft.completion.completer import EngineCompleter
-from polydraft.completion.monitor import FREE, Constraint, Evidence, Mask, Monitoring, State
+from polydraft.completion.monitor import FREE, Constraint, Evidence, Likely, Mask, Monitoring, State
 from polydraft.completion.types import Completion, Request
 from polydraft.models.load import LoadedModel
 from polydraft.monitors.analysis import (
@@ -62,7 +62,7 @@ class NoG:
     def foresee(self, state: State) -> None:
         pass
 
-    def constrain(self, state: State) -> Constraint:
+    def constrain(self, state: State, likely: Likely) -> Constraint:
         g = Mask(torch.tensor([ord("g")]), banned=True, evidence=Evidence("no g", "toy", "closed"))
         return Constraint((g,)) if state == (ord("."),) else FREE
 
@@ -85,7 +85,7 @@ class FakeCompleter:
         if monitoring is not None:
             monitor = monitoring.monitor(request, cast(Any, Bytes()), ".", lambda: None)
             assert monitor is not None
-            monitor.constrain(monitor.observe(monitor.begin(), ord(".")))
+            monitor.constrain(monitor.observe(monitor.begin(), ord(".")), lambda: ())
         texts = ["put(b)" if monitoring else "get(b)", "get(c", "pop()"]
         return Completion(tuple(draft(text) for text in texts[: request.k]))
 

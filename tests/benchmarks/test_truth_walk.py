@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.timed_monitors import Timed
 from benchmarks.truth_walk import walk
-from polydraft.completion.monitor import FREE, Constraint, Evidence, Mask, State
+from polydraft.completion.monitor import FREE, Constraint, Evidence, Likely, Mask, State
 from polydraft.completion.protocols import Tokenizer
 from polydraft.completion.types import Request
 
@@ -36,7 +36,7 @@ class Toy:
     def foresee(self, state: State) -> None:
         self.foreseen.append(state)
 
-    def constrain(self, state: State) -> Constraint:
+    def constrain(self, state: State, likely: Likely) -> Constraint:
         assert isinstance(state, int)
         masks = self.says.get(state, ())
         if masks and self.late:
@@ -100,7 +100,7 @@ def test_the_stopwatch_counts_what_is_constrained_and_can_hold_foresight_back(
     assert monitor is not None and monitor.name == "toy" and timed.held_back == "a."
     for state in range(4):
         monitor.foresee(state)
-        monitor.constrain(state)
+        monitor.constrain(state, lambda: ())
     assert monitor.observe(monitor.begin(), 5) == 1
     assert len(timed.constrained_ms) == 2 and timed.late == 1
     assert timed.total_s >= sum(timed.constrained_ms) / 1000

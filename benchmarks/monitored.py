@@ -1,0 +1,47 @@
+"""The monitorings that the bench compares, over the analysers that there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from polydraft.completion.monitor import Monitor
+from polydraft.completion.protocols import Tokenizer
+from polydraft.completion.types import Request
+from polydraft.monitors.analysers.jedi import JediAnalyser
+from polydraft.monitors.analysis import AnalyserSettings
+from polydraft.monitors.broker import Broker
+from polydraft.monitors.monitoring import RULES, DocumentMonitoring, Vocabularies
+from polydraft.monitors.strictness import STRICTNESS
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceMonitoring:
+    """Implements `monitor.Monitoring` for a workspace whose requests name files below its root."""
+
+    root: Path
+    inner: DocumentMonitoring
+
+    def monitor(
+        self, request: Request, tokenizer: Tokenizer, held_back: str, poll: Callable[[], None]
+    ) -> Monitor | None:
+        here = replace(self.inner, path=str(self.root / request.path))
+        return here.monitor(request, tokenizer, held_back, poll)
+
+    def close(self) -> None:
+        if self.inner.broker is not None:
+            self.inner.broker.close()
+
+
+def maker(
+    strictness: str, vocabularies: Vocabularies, rules: tuple[str, ...] = tuple(RULES)
+) -> Callable[[AnalyserSettings], WorkspaceMonitoring]:
+    def make(settings: AnalyserSettings) -> WorkspaceMonitoring:
+        broker = Broker(JediAnalyser(settings), print)
+        inner = DocumentMonitoring(
+            "", vocabularies, broker, rules=rules, strictness=STRICTNESS[strictness]
+        )
+        return WorkspaceMonitoring(Path(settings.root), inner)
+
+    return make
