@@ -12,8 +12,9 @@ from polydraft.completion.types import Request
 from polydraft.monitors.analysers.jedi import JediAnalyser
 from polydraft.monitors.analysis import AnalyserSettings
 from polydraft.monitors.broker import Broker
-from polydraft.monitors.monitoring import RULES, DocumentMonitoring, Vocabularies
+from polydraft.monitors.monitoring import RULES, DocumentMonitoring
 from polydraft.monitors.strictness import STRICTNESS
+from polydraft.monitors.vocabularies import Vocabularies
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,8 @@ from polydraft.models.load import LoadedModel, load_model
 from polydraft.models.registry import DEFAULT_LARGE, DEFAULT_SMALL, load_registry
 from polydraft.models.store import ensure_model
 from polydraft.monitors.analysis import AnalyserSettings
-from polydraft.monitors.monitoring import Vocabularies
 from polydraft.monitors.strictness import STRICTNESS
+from polydraft.monitors.vocabularies import Vocabularies
 
 NONE = "none"
 UNFORESEEN = "-unforeseen"  # a variant's name with this behind it: no analysis begins beforehand

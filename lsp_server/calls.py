@@ -21,7 +21,7 @@ from polydraft.lsp_server.draft_cache import DraftCache
 from polydraft.lsp_server.event_loop import either
 from polydraft.lsp_server.flights import Flight, Flights, Found
 from polydraft.lsp_server.idle import IdleTime
-from polydraft.lsp_server.launching import ContextAdder, Launcher, prompted
+from polydraft.lsp_server.launching import ContextAdder, Launcher, MonitoringFor, prompted
 from polydraft.lsp_server.messages import Call
 from polydraft.lsp_server.turns import Asked, Turn, Turns
 from polydraft.lsp_server.updates import Remember, Updates
@@ -45,6 +45,7 @@ class Calls:
         workspaces: Workspaces,
         context_adder: ContextAdder,
         index_for: Callable[[Document], IndexFor],
+        monitoring_for: MonitoringFor,
         called: Callable[[Call], None],
         remember: Remember,
     ) -> None:
@@ -53,7 +54,9 @@ class Calls:
         self._flights = Flights()
         self._anchors: dict[str, Anchor] = {}
         self._turns = Turns()
-        self._launcher = Launcher(self, worker, workspaces, context_adder, index_for, called, self)
+        self._launcher = Launcher(
+            self, worker, workspaces, context_adder, index_for, monitoring_for, called, self
+        )
         self._idle = IdleTime(
             workspaces, self._turns, self._anchors, self._cache, self._flights, self._launcher
         )

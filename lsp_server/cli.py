@@ -18,7 +18,7 @@ from polydraft.lsp_server.failures import USAGE, UsageError, error_json, failure
 
 if TYPE_CHECKING:
     from polydraft.completion.types import Draft
-    from polydraft.lsp_server.one_shot import Loader, ModelInUse, Options, Workspace
+    from polydraft.lsp_server.one_shot import Loader, ModelInUse, Options, Watched, Workspace
     from polydraft.lsp_server.place import Cursor
 
 app = typer.Typer(
@@ -141,6 +141,14 @@ def complete(
             show_default="auto",
         ),
     ] = None,
+    monitors: Annotated[
+        bool,
+        typer.Option(
+            "--monitors/--no-monitors",
+            metavar="",
+            help="Whether static analysis watches over the drafts (docs/monitors.md).",
+        ),
+    ] = True,
     language: Annotated[
         str,
         typer.Option(
@@ -168,7 +176,7 @@ def complete(
     from polydraft.lsp_server.report import COMPLETE
 
     with failures(COMPLETE if as_json else None):
-        from polydraft.lsp_server.one_shot import Options, request_at
+        from polydraft.lsp_server.one_shot import Options, RegistryLoader, Watched, request_at
         from polydraft.lsp_server.report import (
             completion_event,
             completion_json,
@@ -177,21 +185,37 @@ def complete(
         )
 
         options = Options(
-            model, device, weights, k, max_tokens, multiline, drafter, large, policy, guesser
+            model,
+            device,
+            weights,
+            k,
+            max_tokens,
+            multiline,
+            drafter,
+            large,
+            policy,
+            guesser,
+            monitors,
         )
         cursor, workspace = _cursor(place, demo, language, options)
         for problem in workspace.problems:
             print(f"polydraft: {problem}", file=sys.stderr)
         request = request_at(cursor, workspace, options)
-        in_use = _load(ctx.obj, workspace)
-        if not as_json:
-            _complete_in_terminal(cursor, in_use, request, stream)
-            return
+        loader = ctx.obj or RegistryLoader()
 
         def announce(draft: Draft) -> None:
             print(dumps(draft_event(draft), indent=None), flush=True)
 
-        answer = in_use.completer.complete(request, on_draft=announce if stream else None)
+        with Watched(cursor, workspace, loader.make_analyser) as watched:
+            in_use = _load(loader, workspace)
+            if not as_json:
+                _complete_in_terminal(cursor, in_use, request, stream, watched)
+                return
+            answer = in_use.completer.complete(
+                request,
+                on_draft=announce if stream else None,
+                monitoring=watched.monitoring,
+            )
         if stream:
             print(dumps(completion_event(cursor.place, in_use, answer), indent=None))
         else:
@@ -223,10 +247,7 @@ def _cursor(
     return cursor, workspace
 
 
-def _load(loader: Loader | None, workspace: Workspace) -> ModelInUse:
-    from polydraft.lsp_server.one_shot import RegistryLoader
-
-    loader = loader or RegistryLoader()
+def _load(loader: Loader, workspace: Workspace) -> ModelInUse:
     loaded = load_models(loader, workspace.settings)
     if len(loaded) == 1:
         return loaded[0]
@@ -239,7 +260,9 @@ def _load(loader: Loader | None, workspace: Workspace) -> ModelInUse:
     )
 
 
-def _complete_in_terminal(cursor: Cursor, model: ModelInUse, request: Any, stream: bool) -> None:
+def _complete_in_terminal(
+    cursor: Cursor, model: ModelInUse, request: Any, stream: bool, watched: Watched
+) -> None:
     from polydraft.lsp_server import render
 
     console = console_for()
@@ -251,7 +274,9 @@ def _complete_in_terminal(cursor: Cursor, model: ModelInUse, request: Any, strea
         streamed.append(draft)
         render.print_draft(console, page, draft, "first")
 
-    answer = model.completer.complete(request, on_draft=announce if stream else None)
+    answer = model.completer.complete(
+        request, on_draft=announce if stream else None, monitoring=watched.monitoring
+    )
     render.print_completion(console, page, answer, streamed=streamed[0] if streamed else None)
     render.print_stats(console, model, answer)
 

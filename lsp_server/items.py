@@ -83,6 +83,7 @@ def offered(document: Document, offset: int, named: NamedDraft, encoding: Encodi
         ),
         switches=draft.switches,
         checked=draft.checked,
+        interventions=draft.interventions,
     )
 
 

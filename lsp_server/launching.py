@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from polydraft.completion.types import CancelToken, Completion, Deadline, Draft, Request, Stats
 from polydraft.lsp_server.anchor import Anchor
@@ -23,11 +23,17 @@ from polydraft.lsp_server.worker import Worker
 from polydraft.lsp_server.workspace import Workspaces
 from polydraft.lsp_server.workspace_ngrams import IndexFor
 
+if TYPE_CHECKING:  # it imports torch
+    from polydraft.completion.monitor import Monitoring
+
 T = TypeVar("T")
 
 ContextAdder = Callable[[Document], Callable[[Request], Request]]
 """Snapshots what surrounds a document; what it returns runs on the engine's thread, adds other
 files' text to a request, and raises if the document must not enter a prompt."""
+
+MonitoringFor = Callable[[Document], "Monitoring | None"]
+"""Snapshots what an analysis of a document needs, on the event loop's thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,7 @@ class Launcher:
         workspaces: Workspaces,
         context_adder: ContextAdder,
         index_for: Callable[[Document], IndexFor],
+        monitoring_for: MonitoringFor,
         called: Callable[[Call], None],
         tower: Tower,
     ) -> None:
@@ -75,6 +82,7 @@ class Launcher:
         self._workspaces = workspaces
         self._context_adder = context_adder
         self._index_for = index_for
+        self._monitoring_for = monitoring_for
         self._called = called
         self._tower = tower
 
@@ -83,6 +91,7 @@ class Launcher:
         loop, worker, in_use = asyncio.get_running_loop(), self._worker, flight.in_use
         add_context = self._context_adder(ask.document)
         index_for = self._index_for(ask.document)
+        monitoring = self._monitoring_for(ask.document)
         settings = self._workspaces.of(ask.document.path).settings.current
         flight.deadline = deadline = Deadline.after(settings.deadline_ms / 1000)
 
@@ -114,6 +123,7 @@ class Launcher:
                 on_drafts=on_drafts,
                 workspace=index_for(in_use.small),
                 waiting=worker.waiting,
+                monitoring=monitoring,
             )
             found = Found(tuple(map(here, done.drafts)))
             return found, replace(done, drafts=found.fitting[: flight.k])

@@ -23,7 +23,7 @@ from typing import Any
 
 from lsprotocol import types
 
-from polydraft.completion.types import Part, SwitchEvent
+from polydraft.completion.types import Intervention, Part, SwitchEvent
 
 STATUS = "polydraft/status"
 DRAFTS = "polydraft/drafts"
@@ -83,7 +83,8 @@ class OfferedDraft:
 
     `id` names it in `polydraft.accepted`; `mean_logprob` is in nats per token. The others are of a
     pair's draft: the `end` of each part is an offset into `text` in the client's encoding, and
-    switches are at tokens of the draft before the text filters, as `token_count` counts them.
+    switches are at tokens of the draft before the text filters, as `token_count` counts them. So
+    are interventions, of which any draft may have some.
     """
 
     id: str
@@ -97,6 +98,7 @@ class OfferedDraft:
     parts: tuple[Part, ...] = ()
     switches: tuple[SwitchEvent, ...] = ()
     checked: bool = False
+    interventions: tuple[Intervention, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

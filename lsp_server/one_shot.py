@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from polydraft.completion.types import Budget, Request
+from polydraft.lsp_server.analysts import Analysts, MakeAnalyser
 from polydraft.lsp_server.context import gather
 from polydraft.lsp_server.documents import with_line_feeds
 from polydraft.lsp_server.failures import CommandError, UsageError
@@ -17,9 +19,12 @@ from polydraft.lsp_server.place import Cursor
 from polydraft.lsp_server.settings import FILE_NAME, RULES, ModelSettings, Settings, Switching
 from polydraft.lsp_server.workspace_settings import WorkspaceSettings
 from polydraft.models.progress import Progress
+from polydraft.monitors.analysers.catalogue import create
+from polydraft.monitors.vocabularies import Vocabularies
 
 if TYPE_CHECKING:
-    from polydraft.completion.protocols import Completer  # which imports torch
+    from polydraft.completion.monitor import Monitoring  # which imports torch
+    from polydraft.completion.protocols import Completer
     from polydraft.completion.switching import Policy
     from polydraft.lsp_server.wiring import ModelProvider
 
@@ -37,7 +42,10 @@ class ModelInUse:
 
 
 class Loader(Protocol):
-    """Where the command line gets its models from."""
+    """Where the command line gets its models and analysers from."""
+
+    @property
+    def make_analyser(self) -> MakeAnalyser: ...
 
     def is_ready(self, name: str) -> bool:
         """Whether `name` is a registered model whose files are already in the cache."""
@@ -72,6 +80,7 @@ class Options:
     large: str | None = None
     policy: str | None = None
     guesser: str | None = None
+    monitors: bool | None = None  # False: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +117,7 @@ def open_workspace(
 
     The workspace counts as untrusted: its file chooses among the models that are here already.
     """
-    given = {
+    given: dict[str, object] = {
         name: value
         for name, value in (
             ("model", options.model),
@@ -120,6 +129,8 @@ def open_workspace(
         )
         if value is not None
     }
+    if options.monitors is False:
+        given["monitors"] = ()
     for name, value in given.items():
         if not RULES[name].accepts(value):
             raise UsageError(f"--{name} must be {RULES[name].expects}, not {value!r}.")
@@ -165,8 +176,38 @@ def request_at(cursor: Cursor, workspace: Workspace, options: Options) -> Reques
     return replace(request, context=chunks)
 
 
+class Watched:
+    """The analysis of one document, from before the model is loaded until the drafts are there.
+
+    Like its settings, the workspace counts as untrusted: nothing of it is run.
+    """
+
+    def __init__(self, cursor: Cursor, workspace: Workspace, make: MakeAnalyser) -> None:
+        self._analysts = Analysts(make, Vocabularies(), _complain)
+        self._document = cursor.document
+        self._workspace = workspace
+
+    def __enter__(self) -> Watched:
+        self._analysts.warm(self._document, self._workspace.root, self._workspace.settings)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._analysts.close()
+
+    @property
+    def monitoring(self) -> Monitoring | None:
+        settings = self._workspace.settings
+        return self._analysts.monitoring(self._document, self._workspace.root, settings, ())
+
+
+def _complain(message: str) -> None:
+    print(f"polydraft: {message}", file=sys.stderr)
+
+
 class RegistryLoader:
     """The `Loader` over the registry and the cache. torch is imported when a model is loaded."""
+
+    make_analyser: MakeAnalyser = staticmethod(create)
 
     def __init__(self) -> None:
         self._provider: ModelProvider | None = None

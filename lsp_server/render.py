@@ -135,6 +135,8 @@ def print_draft(
         console.print(header, soft_wrap=True)
     if draft.parts:
         console.print(Text(f"   {provenance(draft)}", style="dim"), soft_wrap=True)
+    if draft.interventions:
+        console.print(Text(f"   {watched(draft)}", style="dim"), soft_wrap=True)
     if shown_before:
         return
     numbered = draft_lines(page, draft, marks=not _styled(console))
@@ -159,6 +161,15 @@ def provenance(draft: Draft) -> str:
     for event in draft.switches:
         why = f" ({event.statistic} {event.value:.2f}, threshold {event.threshold:.2f})"
         told.append(f"{event.kind.value} at token {event.at}{why if event.statistic else ''}")
+    return " · ".join(told)
+
+
+def watched(draft: Draft) -> str:
+    """What static analysis changed in a draft."""
+    told = []
+    for each in draft.interventions:
+        by = f"{each.monitor}, {each.analyser}: {each.names} names, {each.grade}"
+        told.append(f"token {each.at}: {each.taken!r} for {each.wanted!r} ({by})")
     return " · ".join(told)
 
 

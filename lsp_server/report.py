@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def draft_json(draft: Draft) -> Json:
             }
             for event in draft.switches
         ],
+        "interventions": [asdict(each) for each in draft.interventions],
     }
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from polydraft.completion.types import ContextChunk, Request
+from polydraft.lsp_server.analysts import MakeAnalyser, no_analyser
 from polydraft.lsp_server.completers import CompleterPool, CompleterProvider
 from polydraft.lsp_server.documents import Document
 from polydraft.lsp_server.ngram_store import NGramStore
 from polydraft.lsp_server.worker import Worker
+from polydraft.monitors.vocabularies import Vocabularies
 
 IsExcluded = Callable[[Path, Path | None], bool]
 """(path, workspace folder or None): whether the file must stay out; on the engine's thread."""
@@ -48,6 +50,8 @@ class Services:
     is_excluded: IsExcluded
     gather: Gather
     ngram_store: NGramStore | None = None  # None: no index outlives its client
+    make_analyser: MakeAnalyser = no_analyser
+    vocabularies: Vocabularies = field(default_factory=Vocabularies)
 
     def close(self) -> None:
         """Cancel all work and wait for the engine's thread."""
@@ -60,6 +64,8 @@ def create_services(
     is_excluded: IsExcluded,
     gather: Gather,
     ngram_store: NGramStore | None = None,
+    make_analyser: MakeAnalyser = no_analyser,
 ) -> Services:
     """Start the engine's thread; close what is returned when the last connection has ended."""
-    return Services(Worker(), CompleterPool(provider), is_excluded, gather, ngram_store)
+    pool = CompleterPool(provider)
+    return Services(Worker(), pool, is_excluded, gather, ngram_store, make_analyser)

@@ -74,13 +74,14 @@ def serve(
     from polydraft.lsp_server.transports import serve_stdio, serve_tcp, serve_websocket
     from polydraft.lsp_server.wiring import ModelProvider
     from polydraft.models.cache_dir import cache_root
+    from polydraft.monitors.analysers.catalogue import create
 
     provider = ModelProvider()
     if model is not None:
         provider.registry.resolve(model)  # a wrong name is told here, not in an editor's log
     around = Surroundings()
     store = NGramStore(cache_root() / "ngrams")
-    services = create_services(provider, around.is_excluded, around.gather, store)
+    services = create_services(provider, around.is_excluded, around.gather, store, create)
 
     def make_server() -> PolydraftServer:
         server = create_server(services)

@@ -12,14 +12,16 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lsprotocol.types import MessageType
 
 from polydraft.completion.protocols import Completer
+from polydraft.lsp_server.analysts import Analysts
 from polydraft.lsp_server.asks import Answer, Ask, Trigger
 from polydraft.lsp_server.calls import Calls
 from polydraft.lsp_server.documents import Document, with_line_feeds
+from polydraft.lsp_server.event_loop import later
 from polydraft.lsp_server.messages import Call, State, Status
 from polydraft.lsp_server.model_pair import Voice
 from polydraft.lsp_server.offers import Offers
@@ -28,6 +30,9 @@ from polydraft.lsp_server.services import Services
 from polydraft.lsp_server.turns import Asked
 from polydraft.lsp_server.workspace import Folder, Workspace, Workspaces
 from polydraft.lsp_server.workspace_ngrams import WorkspaceNGrams
+
+if TYPE_CHECKING:  # it imports torch
+    from polydraft.completion.monitor import Monitoring
 
 logger = logging.getLogger(__name__)
 
@@ -63,11 +68,15 @@ class Session:
             self._indexing_model,
             self._open.view,
         )
+        self._analysts = Analysts(
+            services.make_analyser, services.vocabularies, self._hear_analysts
+        )
         self._calls = Calls(
             services.worker,
             self.workspaces,
             self._open.context_adder,
             lambda document: self._ngrams.index_for(self.workspaces.root_of(document.path)),
+            self._monitoring_for,
             client.called,
             self._offers.add,
         )
@@ -76,7 +85,9 @@ class Session:
 
     def initialize(self, folders: Sequence[Folder], options: object) -> None:
         """Take the workspace folders and the client's options; says what is wrong with them."""
+        self._loop = asyncio.get_running_loop()
         self.workspaces.initialize(folders, options)
+        self._analysts.trusted = self.workspaces.options.trusted
         self._tell_problems()
 
     def start(self) -> None:
@@ -89,6 +100,7 @@ class Session:
         """Folders were opened or closed; new ones wait for `start`."""
         self.workspaces.set_folders(folders)
         self._ngrams.keep_only([folder.path for folder in folders])
+        self._analysts.keep_only([folder.path for folder in folders])
         self._calls.forget_drafts()  # other settings may hold for a document now
         self._calls.forget_anchors()
         self._tell_problems()
@@ -136,6 +148,12 @@ class Session:
         if workspace.apply():
             self._calls.forget_anchors()
 
+    def _monitoring_for(self, document: Document) -> Monitoring | None:
+        path = document.path
+        settings = self.workspaces.of(path).settings.current
+        others = reversed(list(self.documents.values()))
+        return self._analysts.monitoring(document, self.workspaces.root_of(path), settings, others)
+
     def _indexing_model(self, root: Path) -> Completer | None:
         in_use = self.workspaces.of(root).models.in_use
         return None if in_use is None else in_use.small
@@ -149,8 +167,12 @@ class Session:
 
     def put(self, document: Document) -> None:
         """A document was opened or changed."""
+        is_new = document.uri not in self.documents
         self._open.put(document)
-        self._ngrams.touch(self.workspaces.root_of(document.path))
+        root = self.workspaces.root_of(document.path)
+        self._ngrams.touch(root)
+        if is_new:
+            self._analysts.warm(document, root, self.workspaces.of(document.path).settings.current)
 
     def drop(self, uri: str) -> None:
         """A document was closed: its requests end."""
@@ -165,6 +187,7 @@ class Session:
         for uri in tuple(self.documents):
             self.drop(uri)
         self._ngrams.close()
+        self._analysts.close()
         self.workspaces.close()
 
     # --- requests ---
@@ -249,6 +272,10 @@ class Session:
     def _hear_trouble(self, message: str) -> None:
         """Folders may share a model, and its trouble."""
         self._tell_once(_EVERYWHERE, message, f"polydraft: {message}", MessageType.Warning)
+
+    def _hear_analysts(self, message: str) -> None:
+        """On any thread."""
+        later(self._loop, self._hear_trouble, message)
 
     def _hear_joined(self) -> None:
         """Two models can do better than what one of them has left in the cache."""

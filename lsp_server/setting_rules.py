@@ -31,6 +31,9 @@ DRAFTERS = (
     "superposed",
 )
 GUESSERS = ("auto", "none", "lookup", "recycling", "layer-skip")
+MONITORS = ("dereference",)
+ANALYSERS = ("jedi",)
+ANALYSED = ("python",)  # LSP language ids
 POLICIES = ("ead", "bild", "spec", "cascade", "small", "large")
 MULTILINE = MappingProxyType({"auto": None, "always": True, "never": False})
 _WEIGHTS = ("auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32")
@@ -101,6 +104,16 @@ DEVICE = Rule(
 )
 WEIGHTS = one_of(_WEIGHTS)
 DRAFTER = one_of(DRAFTERS, quoted=False)
+MONITOR_LIST = Rule(
+    f"a list of some of {', '.join(MONITORS)}",
+    lambda value: isinstance(value, list | tuple) and all(item in MONITORS for item in value),
+)
+STRICTNESS = one_of(("graded", "soft", "plain"))
+ANALYSER_TABLE = Rule(
+    "a table of languages",
+    lambda value: isinstance(value, Mapping),
+    MappingProxyType(dict.fromkeys(ANALYSED, one_of((*ANALYSERS, "none")))),
+)
 GUESSER = one_of(GUESSERS, quoted=False)
 POLICY = one_of(POLICIES)
 MULTILINES = one_of(tuple(MULTILINE))

@@ -15,6 +15,7 @@ from typing import Any
 
 from polydraft.completion.types import Budget
 from polydraft.lsp_server.setting_rules import (
+    ANALYSER_TABLE,
     BOOLEAN,
     DEVICE,
     DRAFTER,
@@ -23,9 +24,12 @@ from polydraft.lsp_server.setting_rules import (
     LARGE,
     MEMORY,
     MODEL,
+    MONITOR_LIST,
+    MONITORS,
     MULTILINE,
     MULTILINES,
     POLICY,
+    STRICTNESS,
     STRINGS,
     THRESHOLD_TABLE,
     WEIGHTS,
@@ -37,6 +41,7 @@ from polydraft.lsp_server.setting_rules import (
 FILE_NAME = "polydraft.toml"
 DEFAULT_MODEL = "qwen2.5-coder-0.5b"
 NO_MODEL = "none"
+NO_ANALYSER = "none"
 
 # Keys that editors keep in the same section for themselves.
 _EDITOR_KEYS = frozenset({"trace", "client"})
@@ -103,6 +108,9 @@ class Settings:
     multiline: str = _setting("auto", MULTILINES)
     languages_off: tuple[str, ...] = _setting((), STRINGS)
     exclude: tuple[str, ...] = _setting((), GLOBS)
+    monitors: tuple[str, ...] = _setting(MONITORS, MONITOR_LIST)
+    strictness: str = _setting("graded", STRICTNESS)
+    analysers: tuple[tuple[str, str], ...] = _setting((), ANALYSER_TABLE)
     max_file_size: int = _setting(1_000_000, integer(1, 100_000_000))
 
     @property
@@ -153,6 +161,7 @@ def same_model(name: str) -> str:
 
 
 RULES: Mapping[str, Rule] = {item.name: item.metadata["rule"] for item in fields(Settings)}
+_TABLES = tuple(name for name, rule in RULES.items() if rule.keys is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +222,13 @@ def merged(layers: Sequence[Layer]) -> Settings:
     Of a table, too, the stronger layer wins key by key.
     """
     values: dict[str, Any] = {}
-    thresholds: dict[str, float] = {}
+    tables: dict[str, dict[str, Any]] = {name: {} for name in _TABLES}
     for layer in layers:
         values = {**layer, **values}
-        thresholds = {**layer.get("thresholds", {}), **thresholds}
-    return Settings(**{**values, "thresholds": tuple(sorted(thresholds.items()))})
+        for name, table in tables.items():
+            tables[name] = {**layer.get(name, {}), **table}
+    pairs = {name: tuple(sorted(table.items())) for name, table in tables.items()}
+    return Settings(**{**values, **pairs})
 
 
 def _snake_case(key: str) -> str:

@@ -178,12 +178,20 @@ class Dereference:
         """What the analyser lists or the file has there; and all that is a member in the file."""
         known = self._sets.get(place.key)
         if known is None:
-            narrow = frozenset(name.text for name in answer.names)
+            listed = narrow = frozenset(name.text for name in answer.names)
+            if self.strictness.of_file:
+                narrow = self._usual(place, listed)
             if self.strictness.of_file and place.receiver.path:
                 narrow |= self.page.members_of(place.receiver.path)
                 narrow |= spot.members_of(place.receiver.path, place.behind)
-            known = self._sets[place.key] = (narrow, narrow | self.page.members)
+            known = self._sets[place.key] = (narrow, narrow | listed | self.page.members)
         return known
+
+    def _usual(self, place: _Place, names: frozenset[str]) -> frozenset[str]:
+        """Without what every object has and hardly anybody writes: Python's special methods."""
+        if self.page.language != "python" or place.receiver.text.endswith("super()"):
+            return names
+        return frozenset(name for name in names if not name.startswith("__"))
 
     def _cut(self, names: frozenset[str]) -> frozenset[str]:
         """Names whose end stands behind the cursor already, beside the whole ones."""

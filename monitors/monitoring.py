@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 from polydraft.completion.monitor import Monitor
 from polydraft.completion.protocols import Tokenizer
@@ -13,26 +11,11 @@ from polydraft.completion.types import Request
 from polydraft.monitors.analysis import Buffer
 from polydraft.monitors.broker import Broker
 from polydraft.monitors.dereference import Dereference
-from polydraft.monitors.grammar import Grammar
 from polydraft.monitors.spot import Page
 from polydraft.monitors.strictness import STRICTNESS, Strictness
 from polydraft.monitors.text_monitor import Rule, TextMonitor
+from polydraft.monitors.vocabularies import Vocabularies
 from polydraft.monitors.vocabulary import Words
-
-
-class Vocabularies:
-    """The `Words` of tokenizers, for as long as those live. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._words: WeakKeyDictionary[Tokenizer, dict[Grammar, Words]] = WeakKeyDictionary()
-
-    def words(self, tokenizer: Tokenizer, grammar: Grammar) -> Words:
-        with self._lock:
-            known = self._words.setdefault(tokenizer, {})
-            if grammar not in known:
-                known[grammar] = Words(tokenizer, grammar)
-            return known[grammar]
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class FakeCompleter:
         on_drafts: OnDrafts | None = None,
         workspace: NGramIndex | None = None,
         waiting: int = 0,
+        monitoring: object = None,
     ) -> Completion:
         self.workspaces.append(workspace)
         if on_text is not None and self.muse is not None:
@@ -170,6 +171,7 @@ class FakePair:
         on_drafts: OnDrafts | None = None,
         workspace: NGramIndex | None = None,
         waiting: int = 0,
+        monitoring: object = None,
     ) -> Completion:
         early = self.small.complete(
             request,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from polydraft.lsp_server.analysts import MakeAnalyser, no_analyser
 from polydraft.lsp_server.cli import run
 from polydraft.lsp_server.one_shot import ModelInUse
 from polydraft.lsp_server.settings import ModelSettings, Switching
@@ -35,6 +36,8 @@ class FakeLoader:
     pairs: list[tuple[str, str, Switching]] = field(default_factory=list)
     pair_of: FakePair = field(default_factory=pair_of)
     pair_error: BaseException | None = None
+
+    make_analyser: MakeAnalyser = field(default=no_analyser)
 
     def is_ready(self, name: str) -> bool:
         return True

@@ -87,6 +87,7 @@ def test_a_completion_has_the_documented_fields(shell: Shell, place: str) -> Non
         "checked": False,
         "parts": [],
         "switches": [],
+        "interventions": [],
     }
     assert result.json["large"] is None
     assert result.json["stats"] == {

@@ -107,6 +107,7 @@ async def test_drafts_come_with_scores_provenance_and_cost() -> None:
         "parts": [],
         "switches": [],
         "checked": False,
+        "interventions": [],
     }
     assert answer["stats"] == {
         "promptTokens": 7,

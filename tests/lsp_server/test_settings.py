@@ -35,6 +35,9 @@ VALID = {
     "multiline": "never",
     "languages_off": ["markdown"],
     "exclude": ["/gen/", "*.min.js"],
+    "monitors": ["dereference"],
+    "strictness": "soft",
+    "analysers": {"python": "none"},
     "max_file_size": 10,
 }
 WRONG = {
@@ -58,6 +61,9 @@ WRONG = {
     "multiline": [True, "sometimes", []],
     "languages_off": ["python", [1]],
     "exclude": [["!"], "x"],
+    "monitors": ["dereference", ["everything"], 1],
+    "strictness": ["strict", 1],
+    "analysers": [3, "jedi", ["jedi"]],
     "max_file_size": [0],
 }
 
@@ -76,6 +82,8 @@ def test_every_setting_can_be_set_and_has_wrong_values() -> None:
             "languages_off": ("markdown",),
             "exclude": ("/gen/", "*.min.js"),
             "thresholds": (("entropy", 2), ("window", 3)),
+            "monitors": ("dereference",),
+            "analysers": (("python", "none"),),
         }
     )
 
@@ -94,7 +102,7 @@ def test_an_unknown_setting_is_named_with_its_nearest_neighbour() -> None:
         'here: unknown setting "modle". Did you mean "model", which takes the name of a model?'
     )
     (problem,) = parse({"zzz": 1}, "here").problems
-    assert problem.startswith('here: unknown setting "zzz". Known settings: automatic, ')
+    assert problem.startswith('here: unknown setting "zzz". Known settings: analysers, ')
 
 
 def test_camel_case_is_the_same_setting_and_null_is_not_set() -> None:

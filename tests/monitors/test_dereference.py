@@ -13,9 +13,10 @@ from polydraft.completion.monitor import Constraint
 from polydraft.completion.types import Request
 from polydraft.monitors.analysis import Buffer, Grade, Name, Names
 from polydraft.monitors.broker import Broker
-from polydraft.monitors.monitoring import DocumentMonitoring, Vocabularies
+from polydraft.monitors.monitoring import DocumentMonitoring
 from polydraft.monitors.strictness import STRICTNESS
 from polydraft.monitors.text_monitor import TextMonitor
+from polydraft.monitors.vocabularies import Vocabularies
 
 PIECES = Pieces(
     [
