@@ -2,7 +2,7 @@
 
 Every variant completes every point through the product's own completer, behind the same cached
 prompt and in turns; what is timed is the whole completion, the monitor's waits with it. Every
-variant and every project has a monitoring of its own, with caches of its own.
+variant, number of drafts and project has a monitoring of its own, with caches of its own.
 
 To plug in a monitoring, add it to `monitorings`; `benchmarks.judges` says who judges the names.
 """
@@ -124,24 +124,20 @@ def at_point(
     completer: EngineCompleter,
     loaded: LoadedModel,
     point: Point,
-    variants: Mapping[str, Timed | None],
-    ks: Sequence[int],
+    made: Mapping[tuple[str, int], Timed | None],
     turn: int,
 ) -> dict[str, dict[str, Any]]:
-    """-> "VARIANT k=K" -> what came of it; variants in an order that rotates with `turn`."""
-    names = list(variants)
-    order = names[turn % len(names) :] + names[: turn % len(names)]
-    completer.prefill(request_at(point, max(ks)))
-    found = {}
-    for k in ks:
-        for name in order:
-            found[f"{name} k={k}"] = complete(completer, point, variants[name], k)
-    for name, monitoring in variants.items():
+    """-> "VARIANT k=K" -> what came of it, for every (variant, k), in an order that rotates."""
+    order = list(made)
+    order = order[turn % len(order) :] + order[: turn % len(order)]
+    completer.prefill(request_at(point, max(k for _, k in made)))
+    found = {(name, k): complete(completer, point, made[name, k], k) for name, k in order}
+    walked: dict[str, dict[str, Any]] = {}
+    for (name, k), monitoring in made.items():
         if monitoring is not None:
-            truth = walk_truth(point, monitoring, loaded)
-            for k in ks:
-                found[f"{name} k={k}"]["truth"] = truth
-    return found
+            walked[name] = walked.get(name) or walk_truth(point, monitoring, loaded)
+            found[name, k]["truth"] = walked[name]
+    return {f"{name} k={k}": one for (name, k), one in found.items()}
 
 
 def run(
@@ -167,14 +163,14 @@ def run(
             continue
         source = next(each for each in sources() if each.name == project)
         workspace = settings(source)
-        made = {name: make(name, workspace) for name in variants}
+        made = {(name, k): make(name, workspace) for k in ks for name in variants}
         maker = judges().get(source.language)
         judge = maker(workspace) if maker else None
         try:
             for point in [each for each in spare if each.project == project][:1]:
-                at_point(completer, loaded, point, made, ks[:1], 0)
+                at_point(completer, loaded, point, made, 0)
             for turn, point in enumerate(mine):
-                found = at_point(completer, loaded, point, made, ks, turn)
+                found = at_point(completer, loaded, point, made, turn)
                 if judge is not None:
                     for one in found.values():
                         one["judged"] = judge_texts(judge, point, workspace, one["texts"])

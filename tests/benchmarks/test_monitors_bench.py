@@ -94,13 +94,15 @@ class FakeCompleter:
 def found() -> dict[str, dict[str, Any]]:
     completer = FakeCompleter()
     loaded = cast(LoadedModel, SimpleNamespace(tokenizer=Bytes()))
-    variants = {"none": None, "graded": Timed(NoG())}
-    result = monitors.at_point(
-        cast(EngineCompleter, completer), loaded, POINT, variants, [1, 3], turn=1
-    )
+    made = {
+        (name, k): Timed(NoG()) if name == "graded" else None
+        for k in (1, 3)
+        for name in ("none", "graded")
+    }
+    result = monitors.at_point(cast(EngineCompleter, completer), loaded, POINT, made, turn=1)
     assert completer.prefilled == 1
     # in turns, and the order is the turn's
-    assert completer.asked == [(1, True), (1, False), (3, True), (3, False)]
+    assert completer.asked == [(1, True), (3, False), (3, True), (1, False)]
     return result
 
 
