@@ -198,7 +198,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="twelve points, under a minute")
     parser.add_argument("--language", choices=LANGUAGES, default="python")
     parser.add_argument("--points", type=int, default=1000, help="at most so many")
-    parser.add_argument("--split", choices=["dev", "test"], default="test")
+    parser.add_argument("--split", choices=["dev", "test", "all"], default="test")
     parser.add_argument("--variants", help=f"names by commas; also NAME{UNFORESEEN}")
     parser.add_argument("--models", help="names by commas; monitors only in the default small one")
     parser.add_argument("--k", default="1,3", help="numbers of drafts, by commas")
