@@ -60,18 +60,21 @@ def close(monitoring: Timed | None) -> None:
         ended()
 
 
-def request_at(point: Point, k: int) -> Request:
+def request_at(point: Point, k: int, typed: bool = False) -> Request:
+    """`typed`: the line has just been typed; else the cursor was put there."""
+    line = point.prefix.rpartition("\n")[2]
     return Request(
-        point.prefix, point.suffix, point.path, point.language, k=k, multiline=False, budget=BUDGET
-    )
+        point.prefix, point.suffix, point.path, point.language, k=k, multiline=False,
+        budget=BUDGET, anchor=len(point.prefix) - len(line.lstrip()) if typed else None,
+    )  # fmt: skip
 
 
 def complete(
-    completer: EngineCompleter, point: Point, monitoring: Timed | None, k: int
+    completer: EngineCompleter, point: Point, monitoring: Timed | None, request: Request
 ) -> dict[str, Any]:
-    """One variant at one point, k drafts."""
+    """One variant at one point."""
     start = time.perf_counter()
-    drafts = completer.complete(request_at(point, k), monitoring=monitoring).drafts
+    drafts = completer.complete(request, monitoring=monitoring).drafts
     seconds = time.perf_counter() - start
     texts = [draft.text for draft in drafts]
     first = naming.scores(texts[:1], point.truth, point.language)
@@ -91,12 +94,12 @@ def complete(
     }
 
 
-def walk_truth(point: Point, monitoring: Timed, loaded: LoadedModel) -> dict[str, Any]:
+def walk_truth(
+    point: Point, monitoring: Timed, loaded: LoadedModel, request: Request
+) -> dict[str, Any]:
     """The truth under the monitor, its line's end with it."""
     tokenizer, held_back = loaded.tokenizer, monitoring.held_back
-    monitor = monitoring.monitoring.monitor(
-        request_at(point, 1), tokenizer, held_back, lambda: None
-    )
+    monitor = monitoring.monitoring.monitor(request, tokenizer, held_back, lambda: None)
     if monitor is None:
         return {"losses": [], "constrained": 0, "late": 0}
     ids = tokenizer.encode(held_back + point.truth + "\n")
@@ -126,16 +129,18 @@ def at_point(
     point: Point,
     made: Mapping[tuple[str, int], Timed | None],
     turn: int,
+    typed: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """-> "VARIANT k=K" -> what came of it, for every (variant, k), in an order that rotates."""
     order = list(made)
     order = order[turn % len(order) :] + order[: turn % len(order)]
-    completer.prefill(request_at(point, max(k for _, k in made)))
-    found = {(name, k): complete(completer, point, made[name, k], k) for name, k in order}
+    requests = {k: request_at(point, k, typed) for _, k in made}
+    completer.prefill(requests[max(requests)])
+    found = {(name, k): complete(completer, point, made[name, k], requests[k]) for name, k in order}
     walked: dict[str, dict[str, Any]] = {}
     for (name, k), monitoring in made.items():
         if monitoring is not None:
-            walked[name] = walked.get(name) or walk_truth(point, monitoring, loaded)
+            walked[name] = walked.get(name) or walk_truth(point, monitoring, loaded, requests[k])
             found[name, k]["truth"] = walked[name]
     return {f"{name} k={k}": one for (name, k), one in found.items()}
 
@@ -147,6 +152,7 @@ def run(
     variants: Sequence[str],
     ks: Sequence[int],
     out: Path,
+    typed: bool = False,
 ) -> list[dict[str, Any]]:
     """Every variant at every point; records are kept in `out`, and points found there are done.
 
@@ -168,9 +174,9 @@ def run(
         judge = maker(workspace) if maker else None
         try:
             for point in [each for each in spare if each.project == project][:1]:
-                at_point(completer, loaded, point, made, 0)
+                at_point(completer, loaded, point, made, 0, typed)
             for turn, point in enumerate(mine):
-                found = at_point(completer, loaded, point, made, turn)
+                found = at_point(completer, loaded, point, made, turn, typed)
                 if judge is not None:
                     for one in found.values():
                         one["judged"] = judge_texts(judge, point, workspace, one["texts"])
@@ -202,6 +208,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--variants", help=f"names by commas; also NAME{UNFORESEEN}")
     parser.add_argument("--models", help="names by commas; monitors only in the default small one")
     parser.add_argument("--k", default="1,3", help="numbers of drafts, by commas")
+    parser.add_argument("--typed", action="store_true", help="as if the line was just typed")
     parser.add_argument("--show", action="store_true", help="list the points where truth lost")
     parser.add_argument("--resume", action="store_true", help="go on with the records kept")
     return parser.parse_args()
@@ -220,11 +227,12 @@ def main() -> None:
         few = list(dict.fromkeys(point.project for point in every))[:2]  # analysers take a while
         every = [point for point in every if point.project in few]
     chosen, spare = every[:count], every[count:] or every[:count]
+    title = f"monitors-{asked.language}-{asked.split}{'-typed' if asked.typed else ''}"
     kept: dict[str, list[dict[str, Any]]] = {}
     for name in models:
         tried = variants if name == DEFAULT_SMALL else [NONE]
         quick = "-quick" if asked.quick else ""
-        file = f"monitors-{asked.language}-{asked.split}-{name}{quick}.jsonl"
+        file = f"{title}-{name}{quick}.jsonl"
         out = cache_root() / "benchmarks" / file
         out.parent.mkdir(parents=True, exist_ok=True)
         if not asked.resume:
@@ -232,10 +240,10 @@ def main() -> None:
         spec = load_registry().get(name)
         loaded = load_model(spec, ensure_model(spec), device="cpu")
         print(f"{loaded.name}, weights {loaded.weights}", flush=True)
-        kept[name] = run(loaded, chosen, spare, tried, ks, out)
+        kept[name] = run(loaded, chosen, spare, tried, ks, out, asked.typed)
         del loaded
         gc.collect()
-    monitors_report.tell(kept, ks, f"monitors-{asked.language}-{asked.split}", asked.quick)
+    monitors_report.tell(kept, ks, title, asked.quick)
     if asked.show:
         monitors_report.show_losses(kept)
 

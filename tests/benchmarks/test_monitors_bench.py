@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -163,6 +163,12 @@ def test_losses_are_listed_with_their_evidence(
     told = capsys.readouterr().out
     assert told.count("excluded") == 1  # once, whatever the number of drafts
     assert "x = a.[get(b)] at 'g'" in told and "no g, toy, closed" in told
+
+
+def test_a_line_that_was_typed_is_anchored_at_its_beginning() -> None:
+    point = replace(POINT, prefix="y = 1\n    x = a.")
+    assert monitors.request_at(point, 3).anchor is None
+    assert monitors.request_at(point, 3, typed=True).anchor == len("y = 1\n    ")
 
 
 def test_what_a_monitoring_has_open_is_closed() -> None:
