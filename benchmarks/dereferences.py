@@ -71,10 +71,10 @@ class Point:
 
 
 def points(language: str, split: str) -> list[Point]:
-    """All points of a split, shuffled, so that any first part of them is a fair sample."""
+    """All points of "dev", "test" or "all", shuffled: any first part of them is a fair sample."""
     found: list[Point] = []
     for source in sources():
-        if source.language == language and source.split == split:
+        if source.language == language and split in (source.split, "all"):
             found += project_points(source.name, language, files(source))
     random.Random(0).shuffle(found)
     return found

@@ -2,7 +2,7 @@
 
 Every variant completes every point through the product's own completer, behind the same cached
 prompt and in turns; what is timed is the whole completion, the monitor's waits with it. Every
-variant and every project has a monitoring of its own, with caches of its own.
+variant, number of drafts and project has a monitoring of its own, with caches of its own.
 
 To plug in a monitoring, add it to `monitorings`; `benchmarks.judges` says who judges the names.
 """
@@ -68,18 +68,21 @@ def close(monitoring: Timed | None) -> None:
         ended()
 
 
-def request_at(point: Point, k: int) -> Request:
+def request_at(point: Point, k: int, typed: bool = False) -> Request:
+    """`typed`: the line has just been typed; else the cursor was put there."""
+    line = point.prefix.rpartition("\n")[2]
     return Request(
-        point.prefix, point.suffix, point.path, point.language, k=k, multiline=False, budget=BUDGET
-    )
+        point.prefix, point.suffix, point.path, point.language, k=k, multiline=False,
+        budget=BUDGET, anchor=len(point.prefix) - len(line.lstrip()) if typed else None,
+    )  # fmt: skip
 
 
 def complete(
-    completer: EngineCompleter, point: Point, monitoring: Timed | None, k: int
+    completer: EngineCompleter, point: Point, monitoring: Timed | None, request: Request
 ) -> dict[str, Any]:
-    """One variant at one point, k drafts."""
+    """One variant at one point."""
     start = time.perf_counter()
-    drafts = completer.complete(request_at(point, k), monitoring=monitoring).drafts
+    drafts = completer.complete(request, monitoring=monitoring).drafts
     seconds = time.perf_counter() - start
     texts = [draft.text for draft in drafts]
     first = naming.scores(texts[:1], point.truth, point.language)
@@ -99,12 +102,12 @@ def complete(
     }
 
 
-def walk_truth(point: Point, monitoring: Timed, loaded: LoadedModel) -> dict[str, Any]:
+def walk_truth(
+    point: Point, monitoring: Timed, loaded: LoadedModel, request: Request
+) -> dict[str, Any]:
     """The truth under the monitor, its line's end with it."""
     tokenizer, held_back = loaded.tokenizer, monitoring.held_back
-    monitor = monitoring.monitoring.monitor(
-        request_at(point, 1), tokenizer, held_back, lambda: None
-    )
+    monitor = monitoring.monitoring.monitor(request, tokenizer, held_back, lambda: None)
     if monitor is None:
         return {"losses": [], "constrained": 0, "late": 0}
     ids = tokenizer.encode(held_back + point.truth + "\n")
@@ -132,24 +135,22 @@ def at_point(
     completer: EngineCompleter,
     loaded: LoadedModel,
     point: Point,
-    variants: Mapping[str, Timed | None],
-    ks: Sequence[int],
+    made: Mapping[tuple[str, int], Timed | None],
     turn: int,
+    typed: bool = False,
 ) -> dict[str, dict[str, Any]]:
-    """-> "VARIANT k=K" -> what came of it; variants in an order that rotates with `turn`."""
-    names = list(variants)
-    order = names[turn % len(names) :] + names[: turn % len(names)]
-    completer.prefill(request_at(point, max(ks)))
-    found = {}
-    for k in ks:
-        for name in order:
-            found[f"{name} k={k}"] = complete(completer, point, variants[name], k)
-    for name, monitoring in variants.items():
+    """-> "VARIANT k=K" -> what came of it, for every (variant, k), in an order that rotates."""
+    order = list(made)
+    order = order[turn % len(order) :] + order[: turn % len(order)]
+    requests = {k: request_at(point, k, typed) for _, k in made}
+    completer.prefill(requests[max(requests)])
+    found = {(name, k): complete(completer, point, made[name, k], requests[k]) for name, k in order}
+    walked: dict[str, dict[str, Any]] = {}
+    for (name, k), monitoring in made.items():
         if monitoring is not None:
-            truth = walk_truth(point, monitoring, loaded)
-            for k in ks:
-                found[f"{name} k={k}"]["truth"] = truth
-    return found
+            walked[name] = walked.get(name) or walk_truth(point, monitoring, loaded, requests[k])
+            found[name, k]["truth"] = walked[name]
+    return {f"{name} k={k}": one for (name, k), one in found.items()}
 
 
 def run(
@@ -159,6 +160,7 @@ def run(
     variants: Sequence[str],
     ks: Sequence[int],
     out: Path,
+    typed: bool = False,
 ) -> list[dict[str, Any]]:
     """Every variant at every point; records are kept in `out`, and points found there are done.
 
@@ -175,14 +177,14 @@ def run(
             continue
         source = next(each for each in sources() if each.name == project)
         workspace = settings(source)
-        made = {name: make(name, workspace) for name in variants}
+        made = {(name, k): make(name, workspace) for k in ks for name in variants}
         maker = judges().get(source.language)
         judge = maker(workspace) if maker else None
         try:
             for point in [each for each in spare if each.project == project][:1]:
-                at_point(completer, loaded, point, made, ks[:1], 0)
+                at_point(completer, loaded, point, made, 0, typed)
             for turn, point in enumerate(mine):
-                found = at_point(completer, loaded, point, made, ks, turn)
+                found = at_point(completer, loaded, point, made, turn, typed)
                 if judge is not None:
                     for one in found.values():
                         one["judged"] = judge_texts(judge, point, workspace, one["texts"])
@@ -210,10 +212,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="twelve points, under a minute")
     parser.add_argument("--language", choices=LANGUAGES, default="python")
     parser.add_argument("--points", type=int, default=1000, help="at most so many")
-    parser.add_argument("--split", choices=["dev", "test"], default="test")
+    parser.add_argument("--split", choices=["dev", "test", "all"], default="test")
     parser.add_argument("--variants", help=f"names by commas; also NAME{UNFORESEEN}")
     parser.add_argument("--models", help="names by commas; monitors only in the default small one")
     parser.add_argument("--k", default="1,3", help="numbers of drafts, by commas")
+    parser.add_argument("--typed", action="store_true", help="as if the line was just typed")
     parser.add_argument("--show", action="store_true", help="list the points where truth lost")
     parser.add_argument("--resume", action="store_true", help="go on with the records kept")
     return parser.parse_args()
@@ -226,15 +229,18 @@ def main() -> None:
     models = (asked.models or f"{DEFAULT_SMALL},{DEFAULT_LARGE}").split(",")
     ks = [int(k) for k in asked.k.split(",")]
     count = asked.points
+    every = points(asked.language, asked.split)
     if asked.quick:
         count, models, ks = 12, models[:1], ks[-1:]
-    every = points(asked.language, asked.split)
+        few = list(dict.fromkeys(point.project for point in every))[:2]  # analysers take a while
+        every = [point for point in every if point.project in few]
     chosen, spare = every[:count], every[count:] or every[:count]
+    title = f"monitors-{asked.language}-{asked.split}{'-typed' if asked.typed else ''}"
     kept: dict[str, list[dict[str, Any]]] = {}
     for name in models:
         tried = variants if name == DEFAULT_SMALL else [NONE]
         quick = "-quick" if asked.quick else ""
-        file = f"monitors-{asked.language}-{asked.split}-{name}{quick}.jsonl"
+        file = f"{title}-{name}{quick}.jsonl"
         out = cache_root() / "benchmarks" / file
         out.parent.mkdir(parents=True, exist_ok=True)
         if not asked.resume:
@@ -242,10 +248,10 @@ def main() -> None:
         spec = load_registry().get(name)
         loaded = load_model(spec, ensure_model(spec), device="cpu")
         print(f"{loaded.name}, weights {loaded.weights}", flush=True)
-        kept[name] = run(loaded, chosen, spare, tried, ks, out)
+        kept[name] = run(loaded, chosen, spare, tried, ks, out, asked.typed)
         del loaded
         gc.collect()
-    monitors_report.tell(kept, ks, f"monitors-{asked.language}-{asked.split}", asked.quick)
+    monitors_report.tell(kept, ks, title, asked.quick)
     if asked.show:
         monitors_report.show_losses(kept)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -94,13 +94,15 @@ class FakeCompleter:
 def found() -> dict[str, dict[str, Any]]:
     completer = FakeCompleter()
     loaded = cast(LoadedModel, SimpleNamespace(tokenizer=Bytes()))
-    variants = {"none": None, "graded": Timed(NoG())}
-    result = monitors.at_point(
-        cast(EngineCompleter, completer), loaded, POINT, variants, [1, 3], turn=1
-    )
+    made = {
+        (name, k): Timed(NoG()) if name == "graded" else None
+        for k in (1, 3)
+        for name in ("none", "graded")
+    }
+    result = monitors.at_point(cast(EngineCompleter, completer), loaded, POINT, made, turn=1)
     assert completer.prefilled == 1
     # in turns, and the order is the turn's
-    assert completer.asked == [(1, True), (1, False), (3, True), (3, False)]
+    assert completer.asked == [(1, True), (3, False), (3, True), (1, False)]
     return result
 
 
@@ -161,6 +163,12 @@ def test_losses_are_listed_with_their_evidence(
     told = capsys.readouterr().out
     assert told.count("excluded") == 1  # once, whatever the number of drafts
     assert "x = a.[get(b)] at 'g'" in told and "no g, toy, closed" in told
+
+
+def test_a_line_that_was_typed_is_anchored_at_its_beginning() -> None:
+    point = replace(POINT, prefix="y = 1\n    x = a.")
+    assert monitors.request_at(point, 3).anchor is None
+    assert monitors.request_at(point, 3, typed=True).anchor == len("y = 1\n    ")
 
 
 def test_what_a_monitoring_has_open_is_closed() -> None:
