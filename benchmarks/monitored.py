@@ -10,8 +10,8 @@ from polydraft.completion.monitor import Monitor
 from polydraft.completion.protocols import Tokenizer
 from polydraft.completion.types import Request
 from polydraft.monitors.analysers.jedi import JediAnalyser
-from polydraft.monitors.analysis import AnalyserSettings
-from polydraft.monitors.broker import Broker
+from polydraft.monitors.analysis import AnalyserSettings, Buffer, Question
+from polydraft.monitors.broker import HANG, Broker
 from polydraft.monitors.monitoring import RULES, DocumentMonitoring
 from polydraft.monitors.strictness import STRICTNESS
 from polydraft.monitors.vocabularies import Vocabularies
@@ -29,6 +29,18 @@ class WorkspaceMonitoring:
     ) -> Monitor | None:
         here = replace(self.inner, path=str(self.root / request.path))
         return here.monitor(request, tokenizer, held_back, poll)
+
+    def warm(self, request: Request) -> None:
+        """Have the file read as it was before its line was typed, as the server does while it is
+        open."""
+        broker = self.inner.broker
+        if broker is None:
+            return
+        above = request.prefix[: request.prefix.rfind("\n") + 1]
+        path = str(self.root / request.path)
+        question = Question(Buffer(path, request.language, above + request.suffix), len(above))
+        answer = broker.ask(("warm", request.path, above), lambda a: a.names(question, HANG))
+        answer.done.wait(HANG)
 
     def close(self) -> None:
         if self.inner.broker is not None:

@@ -144,6 +144,10 @@ def at_point(
     order = order[turn % len(order) :] + order[: turn % len(order)]
     requests = {k: request_at(point, k, typed) for _, k in made}
     completer.prefill(requests[max(requests)])
+    for (_, k), monitoring in made.items():
+        warm = getattr(monitoring.monitoring, "warm", None) if monitoring is not None else None
+        if warm is not None:
+            warm(requests[k])
     found = {(name, k): complete(completer, point, made[name, k], requests[k]) for name, k in order}
     walked: dict[str, dict[str, Any]] = {}
     for (name, k), monitoring in made.items():

@@ -29,6 +29,7 @@ class Strictness:
 
 STRICTNESS = {
     "graded": Strictness(),
+    "firm": Strictness(penalty=5),
     "soft": Strictness(hard=False),
     "plain": Strictness(math.inf, of_file=False, plain=True),
 }

@@ -25,7 +25,9 @@ def grade(script: jedi.Script, line: int, column: int) -> str:
     if receiver is None:
         return "open"  # names in scope: there are more ways to make one than jedi knows
     root = _ROOT.search(before)
-    if root is not None and _is_untyped_parameter(receiver, root.group(1)):
+    if root is not None and (
+        _is_untyped_parameter(receiver, root.group(1)) or _is_tested(receiver, root.group(1))
+    ):
         return "open"
     values = infer_call_of_leaf(script._get_module_context().create_context(receiver), receiver)
     return "closed" if values and all(map(_is_known, values)) else "open"
@@ -42,6 +44,16 @@ def _is_untyped_parameter(leaf: Any, name: str) -> bool:
                 return parameter.annotation is None and not own
         function = function.search_ancestor("funcdef", "lambdef")
     return False
+
+
+def _is_tested(leaf: Any, name: str) -> bool:
+    """Whether a function asks what a name is, or the name is one of several exceptions: its type
+    where it is used is another than where it was bound."""
+    scope = leaf.search_ancestor("funcdef", "file_input")
+    code = scope.get_code(include_prefix=False) if scope is not None else ""
+    name = re.escape(name)
+    tested = rf"\b(?:isinstance|hasattr|issubclass)\(\s*{name}\b|except\s*\([^)]*\)\s*as\s+{name}\b"
+    return re.search(tested, code) is not None
 
 
 def _is_known(value: Any) -> bool:

@@ -28,6 +28,7 @@ from parso.utils import split_lines
 
 from polydraft.monitors.analysers.jedi_grading import grade
 
+_EVERYWHERE = {"__class__", "__name__"}  # of objects, of modules
 _MOST = 3000  # names; more of them are no type
 _HOW = {0: "positional only", 1: "positional or keyword", 2: "*args", 3: "keyword only"}
 _KINDS = {"class": "class", "function": "function", "module": "module"}
@@ -62,7 +63,12 @@ class Worker:
             return {"names": [], "grade": "unknown"}
         names = [_name(each) for each in found if each._name.api_type != "keyword"]
         telling = any(not name.startswith("__") for name, _ in names)
-        return {"names": names, "grade": grade(script, *place) if telling else "unknown"}
+        if not telling:
+            return {"names": names, "grade": "unknown"}
+        found_grade = grade(script, *place)
+        if found_grade == "closed" and not any(name in _EVERYWHERE for name, _ in names):
+            found_grade = "open"  # what every object has is missing: more may be
+        return {"names": names, "grade": found_grade}
 
     def _lay_over(self, script: jedi.Script, others: list[tuple[str, str]]) -> None:
         """Have modules count as they are in the editor: jedi itself reads the disk."""
