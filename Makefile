@@ -7,7 +7,7 @@ ARGS   ?=
 
 .PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-guessers \
         bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-memory \
-        bench-monitors clean
+        bench-monitors bench-rules clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -89,6 +89,9 @@ bench-memory: $(STAMP) ## what models take in memory, against what is said befor
 
 bench-monitors: $(STAMP) ## names behind dereferences with and without monitors (--language NAME)
 	@$(BIN)/python -m benchmarks.monitors $(ARGS)
+
+bench-rules: $(STAMP) ## what each monitor would hinder of real code, and what it costs
+	@$(BIN)/python -m benchmarks.rules $(ARGS)
 
 clean:
 	rm -rf .build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

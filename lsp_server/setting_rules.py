@@ -31,9 +31,31 @@ DRAFTERS = (
     "superposed",
 )
 GUESSERS = ("auto", "none", "lookup", "recycling", "layer-skip")
-MONITORS = ("dereference",)
-ANALYSERS = ("jedi",)
-ANALYSED = ("python",)  # LSP language ids
+# Names of `polydraft.monitors`, likewise.
+MONITORS = ("dereference", "imports", "calls", "names")
+ANALYSERS = (
+    "jedi",
+    "ty",
+    "pyrefly",
+    "typescript",
+    "typescript-language-server",
+    "clangd",
+    "gopls",
+    "rust-analyzer",
+    "jdtls",
+)
+ANALYSED = (  # LSP language ids
+    "python",
+    "typescript",
+    "typescriptreact",
+    "javascript",
+    "javascriptreact",
+    "c",
+    "cpp",
+    "go",
+    "rust",
+    "java",
+)
 POLICIES = ("ead", "bild", "spec", "cascade", "small", "large")
 MULTILINE = MappingProxyType({"auto": None, "always": True, "never": False})
 _WEIGHTS = ("auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32")

@@ -10,7 +10,10 @@ from polydraft.completion.protocols import Tokenizer
 from polydraft.completion.types import Request
 from polydraft.monitors.analysis import Buffer
 from polydraft.monitors.broker import Broker
+from polydraft.monitors.calls import Calls
 from polydraft.monitors.dereference import Dereference
+from polydraft.monitors.free_names import FreeNames
+from polydraft.monitors.imports import Imports
 from polydraft.monitors.spot import Page
 from polydraft.monitors.strictness import STRICTNESS, Strictness
 from polydraft.monitors.text_monitor import Rule, TextMonitor
@@ -37,7 +40,30 @@ def _dereference(context: Context) -> Rule | None:
     )
 
 
-RULES: dict[str, Callable[[Context], Rule | None]] = {"dereference": _dereference}
+def _imports(context: Context) -> Rule | None:
+    if context.broker is None or context.page.language != "python":
+        return None
+    return Imports(context.page, context.broker, context.words, context.strictness, context.poll)
+
+
+def _calls(context: Context) -> Rule | None:
+    if context.broker is None or context.page.language != "python":
+        return None
+    return Calls(context.page, context.broker, context.words, context.strictness, context.poll)
+
+
+def _names(context: Context) -> Rule | None:
+    if context.page.language != "python":
+        return None
+    return FreeNames(context.page, context.words, context.strictness)
+
+
+RULES: dict[str, Callable[[Context], Rule | None]] = {
+    "dereference": _dereference,
+    "imports": _imports,
+    "calls": _calls,
+    "names": _names,
+}
 
 
 @dataclass(frozen=True, slots=True)

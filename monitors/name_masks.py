@@ -58,7 +58,7 @@ class NameMasks:
                 continue
             spelled = spelled[len(behind) :]
             end = self.name_length(spelled)
-            if end == 0 and (behind or not spelled):
+            if not spelled or (behind and (end == 0 or spelled[:1].isdigit())):
                 continue
             if end == len(spelled):
                 whole.ids[spelled].append(index)
@@ -67,6 +67,7 @@ class NameMasks:
         if not behind:
             ending.ids[b""] += sorted(specials)
         self._cached = lru_cache(_SETS)(self._tokens)
+        self._cached_others = lru_cache(_SETS)(self._others)
 
     def tokens(self, names: frozenset[str], typed: bytes = b"") -> torch.Tensor:
         """Ids [n], ascending, of the tokens that may follow `typed`, the beginning of a name."""
@@ -74,8 +75,7 @@ class NameMasks:
 
     def others(self, names: frozenset[str]) -> torch.Tensor:
         """Ids [n], ascending, of the tokens that begin no name of these, nor all of one."""
-        every = sorted(chain(*self._whole.ids.values(), *self._ending.ids.values()))
-        return torch.from_numpy(np.setdiff1d(np.array(every, np.int64), self.tokens(names).numpy()))
+        return self._cached_others(names)
 
     def name_length(self, text: bytes) -> int:
         """How many of the first bytes may belong to one name."""
@@ -88,6 +88,11 @@ class NameMasks:
             at = min(at + (size if char else 1), len(text))
             at = self._run.match(text, at).end()  # type: ignore[union-attr]
         return at
+
+    def _others(self, names: frozenset[str]) -> torch.Tensor:
+        named = (ids for part, ids in self._ending.ids.items() if part)
+        every = list(chain(*self._whole.ids.values(), *named))
+        return torch.from_numpy(np.setdiff1d(np.array(every, np.int64), self.tokens(names).numpy()))
 
     def _tokens(self, names: frozenset[str], typed: bytes) -> torch.Tensor:
         spelled = map(str.encode, names)

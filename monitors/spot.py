@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 
-from polydraft.completion.brackets import missing_closers, open_closers, scan, stray_closers
+from polydraft.completion.brackets import (
+    CLOSER_OF,
+    missing_closers,
+    open_closers,
+    scan,
+    stray_closers,
+)
 from polydraft.monitors.analysis import Buffer, Question
 from polydraft.monitors.grammar import Grammar, grammar_of
 
@@ -51,6 +57,12 @@ class Page:
         return self._scan.inside
 
     @cached_property
+    def opened(self) -> tuple[tuple[int, str], ...]:
+        """The brackets that are open at the hole, outermost first, as `Scan.events`."""
+        opener_of = {closer: opener for opener, closer in CLOSER_OF.items()}
+        return tuple((0, opener_of[closer]) for closer in open_closers(self._scan.events))
+
+    @cached_property
     def due(self) -> tuple[str, ...]:
         """The closers due at the hole that nothing behind it brings, outermost first."""
         due = open_closers(self._scan.events)[::-1]
@@ -71,6 +83,14 @@ class Page:
             hashed.update(text.encode("utf-8", "surrogatepass"))
             hashed.update(b"\0")
         return self.path, hashed.hexdigest()
+
+    @cached_property
+    def others_fingerprint(self) -> str:
+        """Stands for the text of the editor's other documents."""
+        hashed = blake2b(digest_size=16)
+        for text in _flat(self.others):
+            hashed.update(text.encode("utf-8", "surrogatepass"))
+        return hashed.hexdigest()
 
     @cached_property
     def below(self) -> str:
@@ -124,6 +144,12 @@ class Spot:
     def inside(self) -> str:
         """What string or comment the spot is in."""
         return scan(self.draft, self.page.language, self.page.inside).inside
+
+    @property
+    def bracketed(self) -> bool:
+        """Whether a bracket is open."""
+        events = scan(self.draft, self.page.language, self.page.inside).events
+        return bool(open_closers((*self.page.opened, *events)))
 
     def members_of(self, receiver: str, behind: int) -> frozenset[str]:
         """As `Page.members_of`, in the draft up to `behind` code points before the spot."""

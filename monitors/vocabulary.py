@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+import torch
+
 from polydraft.monitors.grammar import Grammar
 from polydraft.monitors.name_masks import NameMasks, Spelling
 
@@ -17,6 +19,7 @@ class Words:
         self._tokenizer = tokenizer
         self._extra = grammar.extra
         self._behind: dict[str, NameMasks] = {}
+        self._beginning: dict[tuple[bytes, bytes], torch.Tensor] = {}
 
     @cached_property
     def names(self) -> NameMasks:
@@ -27,6 +30,29 @@ class Words:
         if operator not in self._behind:
             self._behind[operator] = NameMasks(self._tokenizer, self._extra, operator.encode())
         return self._behind[operator]
+
+    def wrong_starts(self, names: frozenset[str], attached: bool) -> torch.Tensor:
+        """Ids [n] of the tokens that begin a name which is none of these behind a space, and if
+        `attached` also without one."""
+        spaced = self.behind(" ").others(names)
+        return torch.cat([self.names.others(names), spaced]) if attached else spaced
+
+    def begins(self, sign: bytes, tokens: Sequence[int]) -> bool:
+        """Whether one of these tokens begins with `sign`."""
+        return any(self._tokenizer.token_bytes(token).startswith(sign) for token in tokens)
+
+    def beginning_with(self, sign: bytes, but: bytes = b"") -> torch.Tensor:
+        """Ids [n] of the tokens that begin with `sign`, and not with `but`."""
+        key = sign, but
+        if key not in self._beginning:
+            spelled = map(self._tokenizer.token_bytes, range(len(self._tokenizer)))
+            found = [
+                index
+                for index, token in enumerate(spelled)
+                if token.startswith(sign) and not (but and token.startswith(but))
+            ]
+            self._beginning[key] = torch.tensor(found, dtype=torch.long)
+        return self._beginning[key]
 
     def operator_of(self, tokens: Sequence[int]) -> str | None:
         """The operator that the first of these begins with that holds one and more behind it."""

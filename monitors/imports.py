@@ -1,0 +1,131 @@
+"""Modules that there are, and what they hold: Python's `import a.b` and `from a.b import c, d`.
+
+closed    a name that the module does not hold, and nobody imports from it on the page, is
+          impossible
+open      such a name loses some log-probability
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from polydraft.completion.monitor import FREE, Constraint, Evidence, Likely
+from polydraft.monitors.analysis import Names
+from polydraft.monitors.broker import HANG, Answer, Broker
+from polydraft.monitors.spot import Page, Spot
+from polydraft.monitors.strictness import Strictness, masks_of
+from polydraft.monitors.vocabulary import Words
+
+_MODULE = re.compile(r"(?:^|\n)[ \t]*(?P<how>import|from)[ \t]+(?P<path>(?:\.|\w+\.)*)\Z")
+_MEMBER = re.compile(
+    r"(?:^|\n)[ \t]*from[ \t]+(?P<path>[.\w]+)[ \t]+import(?:[ \t]+|[ \t]*\(\s*)"
+    r"(?:(?:\w+(?:\s+as\s+\w+)?\s*,\s*)*)\Z"
+)
+_TYPED = re.compile(r"\w*\Z")
+_GAP = " "
+
+
+@dataclass(frozen=True, slots=True)
+class Imports:
+    """The rule over one request's page."""
+
+    page: Page
+    broker: Broker
+    words: Words
+    strictness: Strictness
+    poll: Callable[[], None]
+    name: str = "imports"
+
+    def foresee(self, spot: Spot) -> None:
+        place = _place(spot.head)
+        if place is not None:
+            self._ask(spot, place)
+
+    def constrain(self, spot: Spot, likely: Likely) -> Constraint:
+        place = _place(spot.head)
+        if place is None:
+            return FREE
+        answer = self._ask(spot, place)
+        if not answer.wait(self.poll):
+            return Constraint(late=True)
+        if answer.value is None:
+            return FREE
+        return self._masks(spot, place, answer.value)
+
+    def _masks(self, spot: Spot, place: _Place, found: Names) -> Constraint:
+        names = frozenset(name.text for name in found.names)
+        if self.strictness.of_file and names:
+            names |= _imported(self.page, place.path)
+        evidence = Evidence(self.name, self.broker.analyser, found.grade.value, len(found.names))
+        grade, typed = found.grade, place.typed.encode() + spot.partial
+        if typed:
+            masks = masks_of(
+                grade,
+                self.strictness,
+                False,
+                lambda allowed: self.words.names.tokens(allowed, typed),
+                names,
+                names,
+                evidence,
+            )
+            return Constraint(tuple(mask for mask in masks if mask.tokens.numel()))
+        # A bracket, a comma or a new line may come as well: only wrong names are banned.
+        masks = masks_of(
+            grade,
+            self.strictness,
+            False,
+            lambda allowed: self.words.wrong_starts(allowed, attached=not place.gap),
+            names,
+            names,
+            evidence,
+        )
+        return Constraint(tuple(replace(mask, banned=True) for mask in masks))
+
+    def _ask(self, spot: Spot, place: _Place) -> Answer[Names]:
+        # What a module holds depends on no line of the page, but on the other documents.
+        key = ("imports", self.page.path, self.page.others_fingerprint, place.path)
+        cut, gap = len(place.typed), _GAP if place.gap else ""
+        return self.broker.ask(key, lambda analyser: analyser.names(spot.question(cut, gap), HANG))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """`path` is what is imported from, with a space behind it where names of the module follow;
+    `typed` what stands there of the name. With `gap`, a space is still missing before it.
+    """
+
+    path: str
+    typed: str
+    gap: bool = False
+
+
+def _place(head: str) -> _Place | None:
+    found = _TYPED.search(head)
+    typed = found.group() if found else ""
+    before = head[: len(head) - len(typed)]
+    path = _path(before)
+    if path is not None:
+        return _Place(path, typed)
+    if head.endswith(("import", "from")):
+        path = _path(head + _GAP)
+        return None if path is None else _Place(path, "", gap=True)
+    return None
+
+
+def _path(before: str) -> str | None:
+    member = _MEMBER.search(before)
+    if member is not None:
+        return f"{member['path']} "
+    module = _MODULE.search(before)
+    return f"{module['how']} {module['path']}" if module is not None else None
+
+
+def _imported(page: Page, path: str) -> frozenset[str]:
+    """What the page imports from a module elsewhere."""
+    if not path.endswith(" "):
+        return frozenset()
+    pattern = rf"from\s+{re.escape(path.strip())}\s+import\s*(?:\(([^()]*)\)|([^()\n]*))"
+    lists = re.findall(pattern, page.after)
+    return frozenset(name for found in lists for name in re.findall(r"\w+", " ".join(found)))
