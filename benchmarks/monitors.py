@@ -42,7 +42,7 @@ NONE = "none"
 UNFORESEEN = "-unforeseen"  # a variant's name with this behind it: no analysis begins beforehand
 BUDGET = Budget(prompt_tokens=512, new_tokens=48)
 
-_VOCABULARIES = Vocabularies()  # building one takes a third of a second
+_VOCABULARIES = Vocabularies(patient=True)  # building one takes a third of a second
 
 # Of one workspace. A monitoring that has a `close` is closed when its project is through.
 MonitoringMaker = Callable[[AnalyserSettings], Monitoring]

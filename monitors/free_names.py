@@ -27,6 +27,7 @@ _READ = re.compile(
 )
 _NAME = re.compile(r"[^\W\d]\w*\Z")
 _ALWAYS = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | {"self", "cls", "__name__"}
+_ALWAYS |= {"f", "r", "b", "u", "rb", "br", "fr", "rf"}  # of strings
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,8 @@ class DocumentMonitoring:
         before = request.prefix.removesuffix(held_back)
         page = Page(self.path, request.language, before, request.suffix, self.others)
         words = self.vocabularies.words(tokenizer, page.grammar)
+        if words is None:
+            return None
         context = Context(page, words, self.strictness, self.broker, poll)
         rules = [rule for name in self.rules if (rule := RULES[name](context)) is not None]
         return TextMonitor(page, tokenizer, rules) if rules else None

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Protocol
 
@@ -90,9 +90,19 @@ class NameMasks:
         return at
 
     def _others(self, names: frozenset[str]) -> torch.Tensor:
+        allowed = torch.zeros(
+            int(self._starts[-1]) + 1 if len(self._starts) else 0, dtype=torch.bool
+        )
+        tokens = self.tokens(names)
+        allowed[tokens[tokens < len(allowed)]] = True
+        return self._starts[~allowed[self._starts]]
+
+    @cached_property
+    def _starts(self) -> torch.Tensor:
+        """Ids [n], ascending, of the tokens that begin with what may stand in a name."""
         named = (ids for part, ids in self._ending.ids.items() if part)
-        every = list(chain(*self._whole.ids.values(), *named))
-        return torch.from_numpy(np.setdiff1d(np.array(every, np.int64), self.tokens(names).numpy()))
+        ids = sorted(chain(*self._whole.ids.values(), *named))
+        return torch.tensor(ids, dtype=torch.long)
 
     def _tokens(self, names: frozenset[str], typed: bytes) -> torch.Tensor:
         spelled = map(str.encode, names)

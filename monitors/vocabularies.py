@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 from polydraft.monitors.grammar import Grammar
 
@@ -14,17 +15,37 @@ if TYPE_CHECKING:  # they import torch
 
 
 class Vocabularies:
-    """The `Words` of tokenizers, for as long as those live. Thread-safe."""
+    """The `Words` of tokenizers, for as long as those live. Thread-safe.
 
-    def __init__(self) -> None:
+    Making them takes half a second. Who is `patient` waits for that; else it is done beside, and
+    whoever asks before it is done goes without.
+    """
+
+    def __init__(self, *, patient: bool) -> None:
+        self._patient = patient
         self._lock = threading.Lock()
-        self._words: WeakKeyDictionary[Tokenizer, dict[Grammar, Words]] = WeakKeyDictionary()
+        self._words: WeakKeyDictionary[Tokenizer, dict[Grammar, Future[Words]]]
+        self._words = WeakKeyDictionary()
 
-    def words(self, tokenizer: Tokenizer, grammar: Grammar) -> Words:
+    def words(self, tokenizer: Tokenizer, grammar: Grammar) -> Words | None:
         with self._lock:
             known = self._words.setdefault(tokenizer, {})
-            if grammar not in known:
-                from polydraft.monitors.vocabulary import Words
+            future = known.get(grammar)
+            if future is None:
+                future = known[grammar] = Future()
+                making = threading.Thread(
+                    target=_make, args=(future, tokenizer, grammar), name="words", daemon=True
+                )
+                making.start()
+        return future.result() if self._patient or future.done() else None
 
-                known[grammar] = Words(tokenizer, grammar)
-            return known[grammar]
+
+def _make(future: Future[Words], tokenizer: Tokenizer, grammar: Grammar) -> None:
+    from polydraft.monitors.vocabulary import Words
+
+    try:
+        words = Words(proxy(tokenizer), grammar)  # which may go before its words
+        words.prepare()
+        future.set_result(words)
+    except BaseException as error:  # who asks is told
+        future.set_exception(error)

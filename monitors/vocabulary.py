@@ -21,6 +21,11 @@ class Words:
         self._behind: dict[str, NameMasks] = {}
         self._beginning: dict[tuple[bytes, bytes], torch.Tensor] = {}
 
+    def prepare(self) -> None:
+        """Make all that most requests need."""
+        for masks in (self.names, self.behind(" "), *map(self.behind, self.operators)):
+            masks.others(frozenset())
+
     @cached_property
     def names(self) -> NameMasks:
         return NameMasks(self._tokenizer, self._extra)

@@ -33,7 +33,7 @@ class Case:
         self.analyser = Scripted(names or {}, known_signatures=signatures)
         monitoring = DocumentMonitoring(
             "/x.py",
-            Vocabularies(),
+            Vocabularies(patient=True),
             Broker(self.analyser, lambda message: None),
             rules=(rule,),
             strictness=STRICTNESS["graded"],

@@ -65,7 +65,7 @@ class Case:
         self.broker = Broker(self.analyser, lambda message: None)
         monitoring = DocumentMonitoring(
             "/x.py",
-            Vocabularies(),
+            Vocabularies(patient=True),
             self.broker,
             rules=("dereference",),
             strictness=STRICTNESS[strictness],
@@ -239,7 +239,7 @@ def test_the_editors_other_documents_are_seen():
     analyser = Scripted({})
     broker = Broker(analyser, lambda message: None)
     others = (Buffer("/y.py", "python", "class A: pass\n"),)
-    monitoring = DocumentMonitoring("/x.py", Vocabularies(), broker, others)
+    monitoring = DocumentMonitoring("/x.py", Vocabularies(patient=True), broker, others)
     monitor = monitoring.monitor(Request("a.", "", language="python"), PIECES, "", lambda: None)
     assert monitor is not None
     monitor.constrain(monitor.begin(), lambda: ())
