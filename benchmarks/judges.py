@@ -5,13 +5,24 @@ Judges stand outside of the time that is measured, and have no deadline.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from benchmarks.dereferences import Point
-from polydraft.monitors.analysis import Analyser, AnalyserSettings, Buffer, Problem, Question
+from polydraft.monitors.analysers.catalogue import create
+from polydraft.monitors.analysis import (
+    Analyser,
+    AnalyserSettings,
+    Buffer,
+    Problem,
+    Question,
+    Starting,
+)
+
+T = TypeVar("T")
 
 _PATIENCE_S = 30.0
 _LONGEST = 5000  # a longer list says nothing of the receiver
@@ -31,12 +42,12 @@ JudgeMaker = Callable[[AnalyserSettings], Judge]
 
 
 def judges() -> dict[str, JudgeMaker]:
-    """Language -> its judge. An `Analyser` becomes one by `FromAnalyser`."""
-    try:
-        import jedi  # noqa: F401
-    except ImportError:
-        return {}
-    return {"python": JediJudge}
+    """Language -> its judge."""
+    return {"python": PythonJudge, "typescript": _of("typescript"), "cpp": _of("clangd")}
+
+
+def _of(name: str) -> JudgeMaker:
+    return lambda settings: FromAnalyser(create(name, settings), settings)
 
 
 def known(names: frozenset[str]) -> frozenset[str]:
@@ -68,23 +79,25 @@ class FromAnalyser:
 
     def names(self, point: Point) -> frozenset[str]:
         buffer = Buffer(str(self._root / point.path), point.language, point.filled(""))
-        found = self._analyser.names(Question(buffer, len(point.prefix)), _PATIENCE_S)
+        question = Question(buffer, len(point.prefix))
+        found = _once_ready(lambda: self._analyser.names(question, _PATIENCE_S))
         return known(frozenset(name.text for name in found.names))
 
     def problems(self, buffer: Buffer) -> tuple[Problem, ...]:
-        return self._analyser.problems(Question(buffer, 0), _PATIENCE_S)
+        return _once_ready(lambda: self._analyser.problems(Question(buffer, 0), _PATIENCE_S))
 
     def close(self) -> None:
         self._analyser.close()
 
 
-class JediJudge:
-    """jedi in this process. It has nothing to say on what is wrong with a file."""
+class PythonJudge:
+    """jedi says in this process what exists, and ty what is wrong with a file."""
 
     def __init__(self, settings: AnalyserSettings) -> None:
         import jedi
 
         self._jedi = jedi
+        self._errors = FromAnalyser(create("ty", settings), settings)
         self._root = Path(settings.root)
         self._environment = jedi.create_environment(settings.python, safe=False)
         self._project = jedi.Project(settings.root, environment_path=settings.python)
@@ -103,8 +116,16 @@ class JediJudge:
             return frozenset()
         return known(frozenset(name.name for name in found))
 
-    def problems(self, buffer: Buffer) -> None:
-        return None
+    def problems(self, buffer: Buffer) -> tuple[Problem, ...]:
+        return self._errors.problems(buffer)
 
     def close(self) -> None:
-        pass
+        self._errors.close()
+
+
+def _once_ready(ask: Callable[[], T]) -> T:
+    while True:
+        try:
+            return ask()
+        except Starting:
+            time.sleep(0.05)

@@ -9,7 +9,7 @@ from pathlib import Path
 from polydraft.completion.monitor import Monitor
 from polydraft.completion.protocols import Tokenizer
 from polydraft.completion.types import Request
-from polydraft.monitors.analysers.jedi import JediAnalyser
+from polydraft.monitors.analysers.catalogue import create
 from polydraft.monitors.analysis import AnalyserSettings, Buffer, Question
 from polydraft.monitors.broker import HANG, Broker
 from polydraft.monitors.monitoring import RULES, DocumentMonitoring
@@ -48,10 +48,13 @@ class WorkspaceMonitoring:
 
 
 def maker(
-    strictness: str, vocabularies: Vocabularies, rules: tuple[str, ...] = tuple(RULES)
+    strictness: str,
+    vocabularies: Vocabularies,
+    analyser: str,
+    rules: tuple[str, ...] = tuple(RULES),
 ) -> Callable[[AnalyserSettings], WorkspaceMonitoring]:
     def make(settings: AnalyserSettings) -> WorkspaceMonitoring:
-        broker = Broker(JediAnalyser(settings), print)
+        broker = Broker(create(analyser, settings), print)
         inner = DocumentMonitoring(
             "", vocabularies, broker, rules=rules, strictness=STRICTNESS[strictness]
         )

@@ -34,11 +34,13 @@ from polydraft.models.cache_dir import cache_root
 from polydraft.models.load import LoadedModel, load_model
 from polydraft.models.registry import DEFAULT_LARGE, DEFAULT_SMALL, load_registry
 from polydraft.models.store import ensure_model
+from polydraft.monitors.analysers.catalogue import SPECS
 from polydraft.monitors.analysis import AnalyserSettings
 from polydraft.monitors.strictness import STRICTNESS
 from polydraft.monitors.vocabularies import Vocabularies
 
 NONE = "none"
+DEFAULT = "none,graded,plain"
 UNFORESEEN = "-unforeseen"  # a variant's name with this behind it: no analysis begins beforehand
 BUDGET = Budget(prompt_tokens=512, new_tokens=48)
 
@@ -48,17 +50,17 @@ _VOCABULARIES = Vocabularies(patient=True)  # building one takes a third of a se
 MonitoringMaker = Callable[[AnalyserSettings], Monitoring]
 
 
-def monitorings() -> dict[str, MonitoringMaker | None]:
+def monitorings(language: str) -> dict[str, MonitoringMaker | None]:
     """Variant -> how its monitoring is made; None: without. Its first one is what others are
-    compared with."""
-    return {
-        NONE: None,
-        **{name: maker(name, _VOCABULARIES) for name in STRICTNESS},
-    }
+    compared with. `graded-NAME` is over another analyser than the language's default."""
+    analysers = [spec.name for spec in SPECS if language in spec.languages]
+    strict = {name: maker(name, _VOCABULARIES, analysers[0]) for name in STRICTNESS}
+    others = {f"graded-{each}": maker("graded", _VOCABULARIES, each) for each in analysers[1:]}
+    return {NONE: None, **strict, **others}
 
 
-def make(name: str, workspace: AnalyserSettings) -> Timed | None:
-    maker = monitorings()[name.removesuffix(UNFORESEEN)]
+def make(name: str, workspace: AnalyserSettings, language: str) -> Timed | None:
+    maker = monitorings(language)[name.removesuffix(UNFORESEEN)]
     return None if maker is None else Timed(maker(workspace), not name.endswith(UNFORESEEN))
 
 
@@ -181,7 +183,7 @@ def run(
             continue
         source = next(each for each in sources() if each.name == project)
         workspace = settings(source)
-        made = {(name, k): make(name, workspace) for k in ks for name in variants}
+        made = {(name, k): make(name, workspace, source.language) for k in ks for name in variants}
         maker = judges().get(source.language)
         judge = maker(workspace) if maker else None
         try:
@@ -228,7 +230,7 @@ def parsed() -> argparse.Namespace:
 
 def main() -> None:
     asked = parsed()
-    asked_for = (asked.variants or ",".join(monitorings())).split(",")
+    asked_for = (asked.variants or DEFAULT).split(",")
     variants = list(dict.fromkeys([NONE, *asked_for]))
     models = (asked.models or f"{DEFAULT_SMALL},{DEFAULT_LARGE}").split(",")
     ks = [int(k) for k in asked.k.split(",")]

@@ -182,10 +182,12 @@ def test_a_variants_name_says_whether_it_foresees(monkeypatch: pytest.MonkeyPatc
     made: dict[str, Callable[[AnalyserSettings], Monitoring] | None]
     made = {"none": None, "graded": lambda workspace: NoG()}
     monkeypatch.setattr(monitors, "monitorings", lambda: made)
-    plain, late = monitors.make("graded", WORKSPACE), monitors.make("graded-unforeseen", WORKSPACE)
+    plain, late = (
+        monitors.make(name, WORKSPACE, "python") for name in ("graded", "graded-unforeseen")
+    )
     assert plain is not None and plain.foresees
     assert late is not None and not late.foresees
-    assert monitors.make("none", WORKSPACE) is None
+    assert monitors.make("none", WORKSPACE, "python") is None
 
 
 class ToyAnalyser:
