@@ -181,7 +181,7 @@ def test_what_a_monitoring_has_open_is_closed() -> None:
 def test_a_variants_name_says_whether_it_foresees(monkeypatch: pytest.MonkeyPatch) -> None:
     made: dict[str, Callable[[AnalyserSettings], Monitoring] | None]
     made = {"none": None, "graded": lambda workspace: NoG()}
-    monkeypatch.setattr(monitors, "monitorings", lambda: made)
+    monkeypatch.setattr(monitors, "monitorings", lambda language: made)
     plain, late = (
         monitors.make(name, WORKSPACE, "python") for name in ("graded", "graded-unforeseen")
     )
