@@ -7,7 +7,7 @@ ARGS   ?=
 
 .PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-guessers \
         bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-memory \
-        bench-monitors bench-rules clean
+        bench-monitors bench-rules bench-gpu clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 18
@@ -92,6 +92,9 @@ bench-monitors: $(STAMP) ## names behind dereferences with and without monitors 
 
 bench-rules: $(STAMP) ## what each monitor would hinder of real code, and what it costs
 	@$(BIN)/python -m benchmarks.rules $(ARGS)
+
+bench-gpu: $(STAMP) ## steps, passes and k drafts on a GPU, with random weights of the real shapes
+	@$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 clean:
 	rm -rf .build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

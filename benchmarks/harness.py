@@ -99,6 +99,7 @@ def report(name: str, rows: Sequence[Row], quick: bool) -> None:
             "processor": processor_name(),
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "threads": available(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
             "torch": torch.__version__,
             "python": sys.version.split()[0],
         },
