@@ -49,6 +49,7 @@ class Analysts:
         self._vocabularies = vocabularies
         self._report = report
         self._brokers: dict[tuple[Path, str], Broker | None] = {}  # None: it is not there
+        self._defaults: dict[tuple[Path, str], str | None] = {}  # by language
 
     def monitoring(
         self, document: Document, root: Path | None, settings: Settings, others: Iterable[Document]
@@ -90,20 +91,31 @@ class Analysts:
 
     def _broker(self, document: Document, root: Path | None, settings: Settings) -> Broker | None:
         language = document.language
-        name = dict(settings.analysers).get(language) or default_for(language)
+        chosen = dict(settings.analysers).get(language, "")
         if root is None and document.path is not None:
             root = document.path.parent
-        if name is None or name == NO_ANALYSER or root is None:
+        if chosen == NO_ANALYSER or root is None:
+            return None
+        name = chosen or self._default(language, root)
+        if name is None:
             return None
         key = root, name
         if key not in self._brokers:
             self._brokers[key] = self._made(name, root)
         return self._brokers[key]
 
+    def _default(self, language: str, root: Path) -> str | None:
+        key = root, language
+        if key not in self._defaults:
+            self._defaults[key] = default_for(language, self._settings(root))
+        return self._defaults[key]
+
+    def _settings(self, root: Path) -> AnalyserSettings:
+        return AnalyserSettings(str(root), workspace_python(root, self.trusted), self.trusted)
+
     def _made(self, name: str, root: Path) -> Broker | None:
-        python = workspace_python(root, self.trusted)
         try:
-            analyser = self._make(name, AnalyserSettings(str(root), python, self.trusted))
+            analyser = self._make(name, self._settings(root))
         except AnalyserError as error:
             self._report(f"{error} Drafts come without its checks.")
             return None

@@ -34,8 +34,8 @@ GUESSERS = ("auto", "none", "lookup", "recycling", "layer-skip")
 # Names of `polydraft.monitors`, likewise.
 MONITORS = ("dereference", "imports", "calls", "names")
 ANALYSERS = (
-    "jedi",
     "ty",
+    "jedi",
     "pyrefly",
     "typescript",
     "typescript-language-server",

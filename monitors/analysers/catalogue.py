@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from polydraft.monitors.analysers.jedi import JediAnalyser
 from polydraft.monitors.analysers.language_server import ServerSettings
@@ -16,8 +18,6 @@ from polydraft.monitors.analysers.lsp_analyser import LspAnalyser, Traits
 from polydraft.monitors.analysis import Analyser, AnalyserError, AnalyserSettings
 
 _SCRIPT = ("typescript", "typescriptreact", "javascript", "javascriptreact")
-_NO_AUTO_IMPORT = {"completions": {"autoImport": False}}
-_OLD_SCRIPT_SERVER = {"tsserver": {"useSyntaxServer": "never"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +37,43 @@ class Spec:
     knows: bool = True
     diagnoses: bool = True
     package: str = ""
-    settings: ServerSettings = ServerSettings()
+    settings_for: Callable[[AnalyserSettings], ServerSettings] = lambda settings: ServerSettings()
     made_by: Callable[[AnalyserSettings], Analyser] | None = None
 
 
+def _ty(settings: AnalyserSettings) -> ServerSettings:
+    # Else the first question about a free name indexes every package, for seconds.
+    options: dict[str, Any] = {"completions": {"autoImport": False}}
+    if settings.python:
+        environment = str(Path(settings.python).parent.parent)
+        options["configuration"] = {"environment": {"python": environment}}
+    return ServerSettings(options, {"ty": options})
+
+
+def _pyrefly(settings: AnalyserSettings) -> ServerSettings:
+    options: dict[str, Any] = {"pyrefly": {"displayTypeErrors": "force-on"}}
+    if settings.python:
+        options["pythonPath"] = settings.python
+    return ServerSettings(options, {"python": options})
+
+
+def _old_typescript(settings: AnalyserSettings) -> ServerSettings:
+    options = {"tsserver": {"useSyntaxServer": "never"}}
+    return ServerSettings(options, options)
+
+
 SPECS: tuple[Spec, ...] = (
-    Spec("jedi", ("python",), "It comes with polydraft.", made_by=JediAnalyser),
-    # Both answer as if all were known where a base class is not, so theirs is no closed list.
+    # ty and pyrefly answer as if all were known where a base class is not: no closed lists.
     Spec(
         "ty",
         ("python",),
-        "pip install ty",
+        "It comes with polydraft.",
         ("ty", "server"),
         knows=False,
         package="pypi:ty==0.0.105",
-        # Else the first question about a free name indexes every package, for seconds.
-        settings=ServerSettings(_NO_AUTO_IMPORT, {"ty": _NO_AUTO_IMPORT}),
+        settings_for=_ty,
     ),
+    Spec("jedi", ("python",), "It comes with polydraft.", made_by=JediAnalyser),
     Spec(
         "pyrefly",
         ("python",),
@@ -61,10 +81,7 @@ SPECS: tuple[Spec, ...] = (
         ("pyrefly", "lsp"),
         knows=False,
         package="pypi:pyrefly==1.4.1",
-        settings=ServerSettings(
-            {"pyrefly": {"displayTypeErrors": "force-on"}},
-            {"python": {"pyrefly": {"displayTypeErrors": "force-on"}}},
-        ),
+        settings_for=_pyrefly,
     ),
     Spec(
         "typescript",
@@ -80,7 +97,7 @@ SPECS: tuple[Spec, ...] = (
         ("typescript-language-server", "--stdio"),
         diagnoses=False,  # they come late and without the version that they are about
         package="npm:typescript-language-server@6.0.2,typescript@5.9.3",
-        settings=ServerSettings(_OLD_SCRIPT_SERVER, _OLD_SCRIPT_SERVER),
+        settings_for=_old_typescript,
     ),
     Spec(
         "clangd",
@@ -120,9 +137,17 @@ def spec_of(name: str) -> Spec:
     raise AnalyserError(f"There is no analyser {name!r}; known are {known}.")
 
 
-def default_for(language: str) -> str | None:
-    """The analyser of a language if the settings name none; None: there is none."""
-    return next((spec.name for spec in SPECS if language in spec.languages), None)
+def default_for(language: str, settings: AnalyserSettings) -> str | None:
+    """The analyser of a language if nobody has chosen one: the first that is there and may be
+    used, else the first of all; None: there is none for the language."""
+    known = [spec for spec in SPECS if language in spec.languages]
+    usable = (spec for spec in known if _is_usable(spec, settings))
+    found = next(usable, None) or next(iter(known), None)
+    return None if found is None else found.name
+
+
+def _is_usable(spec: Spec, settings: AnalyserSettings) -> bool:
+    return (spec.safe or settings.trusted) and program_of(spec, settings) is not None
 
 
 def program_of(spec: Spec, settings: AnalyserSettings) -> str | None:
@@ -147,5 +172,6 @@ def create(name: str, settings: AnalyserSettings) -> Analyser:
     if program is None:
         how = f"polydraft analysers install {name}" if spec.package else spec.how_to_get
         raise AnalyserError(f"{name} is not installed, which analyses {spec.languages[0]}: {how}")
-    traits = Traits(frozenset(spec.languages), spec.knows, spec.diagnoses, spec.settings)
+    told = spec.settings_for(settings)
+    traits = Traits(frozenset(spec.languages), spec.knows, spec.diagnoses, told)
     return LspAnalyser(name, (program, *spec.command[1:]), traits, settings)

@@ -18,6 +18,7 @@ from filelock import FileLock
 
 from polydraft.monitors.analysers.catalogue import SPECS, create, default_for
 from polydraft.monitors.analysers.language_server import LanguageServer
+from polydraft.monitors.analysers.locate import workspace_python
 from polydraft.monitors.analysers.lsp_analyser import LspAnalyser, Traits
 from polydraft.monitors.analysis import (
     AnalyserError,
@@ -268,12 +269,34 @@ def test_a_program_of_the_workspace_counts_only_if_it_is_trusted(tmp_path, monke
     create("typescript", AnalyserSettings(str(tmp_path), trusted=True)).close()
 
 
-def test_every_language_has_a_default_and_every_name_is_known_once():
+def test_every_language_has_a_default_and_every_name_is_known_once(tmp_path, monkeypatch):
     names = [spec.name for spec in SPECS]
     assert len(set(names)) == len(names)
-    assert default_for("python") == "jedi"
-    assert default_for("typescriptreact") == "typescript"
-    assert default_for("cpp") == "clangd"
-    assert default_for("cobol") is None
-    with pytest.raises(AnalyserError, match="known are jedi"):
+    here = AnalyserSettings(str(tmp_path))
+    assert default_for("python", here) == "ty"
+    assert default_for("typescriptreact", here) in ("typescript", "typescript-language-server")
+    assert default_for("cpp", here) == "clangd"
+    assert default_for("rust", here) == "rust-analyzer"  # and its absence will be told
+    assert default_for("cobol", here) is None
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert default_for("python", here) == "jedi"
+    with pytest.raises(AnalyserError, match="known are ty, jedi"):
         create("nobody", AnalyserSettings("/"))
+
+
+def test_the_environment_of_the_workspace_is_known(tmp_path):
+    """Of trusted ones: see `workspace_python`."""
+    packages = tmp_path / "env" / "lib" / "python3.11" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "installed.py").write_text("thing = 1\n")
+    (tmp_path / "env" / "bin").mkdir()
+    (tmp_path / "env" / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "env" / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).parent}\n")
+    python = workspace_python(tmp_path, trusted=True)
+    assert python == str(tmp_path / "env" / "bin" / "python")
+    asked = question(tmp_path, "python", "import installed\ninstalled.|")
+    for name in ("ty", "pyrefly"):
+        analyser = create(name, AnalyserSettings(str(tmp_path), python, True))
+        assert "thing" in texts(answered(lambda analyser=analyser: analyser.names(asked, 30)))
+        analyser.close()
