@@ -22,10 +22,8 @@ from polydraft.monitors.broker import HANG, Answer, Broker
 from polydraft.monitors.open_call import OpenCall, open_call
 from polydraft.monitors.spot import Page, Spot
 from polydraft.monitors.strictness import Strictness
-from polydraft.monitors.vocabulary import Words
+from polydraft.monitors.vocabulary import ASSIGNS, CLOSES, Words
 
-_ASSIGNS = b"="
-_CLOSES = b")"
 _BY_PLACE = (How.POSITIONAL, How.EITHER)
 
 
@@ -46,11 +44,11 @@ class Calls:
             self._ask(spot, call)
 
     def constrain(self, spot: Spot, likely: Likely) -> Constraint:
-        if spot.partial:
+        if spot.partial or not spot.bracketed:
             return FREE
         wanted = likely()
-        names_one = self.words.begins(_ASSIGNS, wanted) and _NAMED.search(spot.head)
-        if not names_one and not self.words.begins(_CLOSES, wanted):
+        names_one = self.words.begins(ASSIGNS, wanted) and _NAMED.search(spot.head)
+        if not names_one and not self.words.begins(CLOSES, wanted):
             return FREE
         call = open_call(spot)
         if call is None:
@@ -64,8 +62,8 @@ class Calls:
         masks = [
             self._banned(sign, signature)
             for sign, wrong in (
-                (_ASSIGNS, _is_unknown(call, signature)),
-                (_CLOSES, bool(missing(call, signature))),
+                (ASSIGNS, _is_unknown(call, signature)),
+                (CLOSES, bool(missing(call, signature))),
             )
             if wrong
         ]
@@ -74,7 +72,7 @@ class Calls:
     def _banned(self, sign: bytes, signature: Signature) -> Mask:
         grade, names = "open", len(signature.parameters)
         evidence = Evidence(self.name, self.broker.analyser, grade, names)
-        tokens = self.words.beginning_with(sign, b"==")
+        tokens = self.words.beginning_with(sign)
         return Mask(tokens, self.strictness.penalty, True, evidence)
 
     def _ask(self, spot: Spot, call: OpenCall) -> Answer[tuple[Signature, ...]]:

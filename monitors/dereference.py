@@ -108,8 +108,7 @@ class Dereference:
         return None
 
     def _typed(self, head: str) -> str:
-        found = self.page.grammar.last_name.search(head)
-        return found.group() if found else ""
+        return self.page.grammar.name_at_end(head)
 
     # --- before an operator: tokens that hold it and the beginning of a name ---
 

@@ -40,10 +40,16 @@ class Grammar:
     def member(self) -> re.Pattern[str]:
         return re.compile(rf"(?:{self.operator})({self.name_pattern})")
 
-    @cached_property
-    def last_name(self) -> re.Pattern[str]:
+    def name_at_end(self, text: str) -> str:
         """A name, or digits and what follows, at the very end of a text."""
-        return re.compile(rf"[\w{re.escape(self.extra)}]*\Z")
+        at = len(text)
+        while at and self.goes_on(text[at - 1]):
+            at -= 1
+        return text[at:]
+
+    def goes_on(self, char: str) -> bool:
+        """Whether a name may go on with it."""
+        return char.isalnum() or char == "_" or char in self.extra
 
     def members_of(self, receiver: str) -> re.Pattern[str]:
         """A name behind `receiver`, a path of names and operators; its group is the name."""

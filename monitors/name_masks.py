@@ -51,6 +51,7 @@ class NameMasks:
         self._run = re.compile(rb"[A-Za-z0-9_%b]*" % re.escape(extra.encode()))
         self._whole = whole = _Table()
         self._ending = ending = _Table()
+        self._size = len(tokenizer)
         specials = set(tokenizer.specials.values())
         for index in range(len(tokenizer)):
             spelled = tokenizer.token_bytes(index)
@@ -112,7 +113,10 @@ class NameMasks:
         found += [self._ending.array(rest) for rest in rests if rest in self._ending.ids]
         if not found:
             return torch.empty(0, dtype=torch.long)
-        return torch.from_numpy(np.unique(np.concatenate(found)))
+        possible = np.zeros(self._size, np.bool_)  # many times faster than sorting ids
+        for ids in found:
+            possible[ids] = True
+        return torch.from_numpy(possible.nonzero()[0])
 
 
 class _Table:

@@ -34,8 +34,7 @@ def receiver_before(head: str, grammar: Grammar) -> Receiver | None:
     text = head[start:]
     if not text:
         return None
-    last = grammar.last_name.search(text)
-    word = last.group() if last else ""
+    word = grammar.name_at_end(text)
     if word and (word[0].isdigit() or word in grammar.words):
         return None
     found = grammar.name.match(text)
@@ -67,10 +66,12 @@ def _start(head: str, grammar: Grammar) -> int:
             quoted = head.rfind(char, least, at - 1)
             return quoted if quoted >= 0 else at
         else:
-            found = grammar.last_name.search(head[:at])
-            at = found.start() if found else at
-            if at == len(head):
-                return at
+            begin = at
+            while begin > least and grammar.goes_on(head[begin - 1]):
+                begin -= 1
+            if begin == len(head):
+                return begin
+            at = begin
             operator = next((o for o in _by_length(grammar) if head.endswith(o, 0, at)), None)
             if operator is None:
                 return at
@@ -86,7 +87,7 @@ def _by_length(grammar: Grammar) -> list[str]:
 
 
 def _goes_on(char: str, grammar: Grammar) -> bool:
-    return char.isalnum() or char in f"_{grammar.extra}" or char in _OPENER_OF
+    return grammar.goes_on(char) or char in _OPENER_OF
 
 
 def _opener(head: str, at: int, least: int) -> int | None:

@@ -105,7 +105,8 @@ class Page:
     @cached_property
     def _text(self) -> str:
         """The page without the name at the hole, which is still being typed."""
-        before = self.grammar.last_name.sub("", self.before)
+        typed = self.grammar.name_at_end(self.before)
+        before = self.before[: len(self.before) - len(typed)]
         return f"{before}\n{self.after[len(self.cut_name) :]}"
 
     @cached_property

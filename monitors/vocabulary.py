@@ -10,6 +10,9 @@ import torch
 from polydraft.monitors.grammar import Grammar
 from polydraft.monitors.name_masks import NameMasks, Spelling
 
+ASSIGNS, CLOSES = b"=", b")"
+_COMPARES = b"=="
+
 
 class Words:
     """Names as tokens, with an operator before them in the same token or without."""
@@ -19,12 +22,14 @@ class Words:
         self._tokenizer = tokenizer
         self._extra = grammar.extra
         self._behind: dict[str, NameMasks] = {}
-        self._beginning: dict[tuple[bytes, bytes], torch.Tensor] = {}
+        self._beginning: dict[bytes, torch.Tensor] = {}
 
     def prepare(self) -> None:
         """Make all that most requests need."""
         for masks in (self.names, self.behind(" "), *map(self.behind, self.operators)):
             masks.others(frozenset())
+        for sign in (ASSIGNS, CLOSES):
+            self.beginning_with(sign)
 
     @cached_property
     def names(self) -> NameMasks:
@@ -46,18 +51,17 @@ class Words:
         """Whether one of these tokens begins with `sign`."""
         return any(self._tokenizer.token_bytes(token).startswith(sign) for token in tokens)
 
-    def beginning_with(self, sign: bytes, but: bytes = b"") -> torch.Tensor:
-        """Ids [n] of the tokens that begin with `sign`, and not with `but`."""
-        key = sign, but
-        if key not in self._beginning:
+    def beginning_with(self, sign: bytes) -> torch.Tensor:
+        """Ids [n] of the tokens that begin with `sign`, and not with `==`."""
+        if sign not in self._beginning:
             spelled = map(self._tokenizer.token_bytes, range(len(self._tokenizer)))
             found = [
                 index
                 for index, token in enumerate(spelled)
-                if token.startswith(sign) and not (but and token.startswith(but))
+                if token.startswith(sign) and not token.startswith(_COMPARES)
             ]
-            self._beginning[key] = torch.tensor(found, dtype=torch.long)
-        return self._beginning[key]
+            self._beginning[sign] = torch.tensor(found, dtype=torch.long)
+        return self._beginning[sign]
 
     def operator_of(self, tokens: Sequence[int]) -> str | None:
         """The operator that the first of these begins with that holds one and more behind it."""
