@@ -20,6 +20,9 @@ from torch.nn.functional import scaled_dot_product_attention
 # Scores (heads x positions x slots of the prefix) from which, on a CPU, the mask that is saved is
 # worth the second kernel and the merging: where `make bench-attention` has its break-even.
 _CPU_PAYS_FROM = 500_000
+# Positions up to which, on CUDA, one kernel under a mask is better than two and the merging: a pass
+# over a few rows is bound by launching kernels (`make bench-gpu`).
+_CUDA_ROWS = 32
 
 
 def shared_prefix(
@@ -53,8 +56,10 @@ def prefix_length(visible: torch.Tensor) -> int:
 def split_at(visible: torch.Tensor, heads: int, device: torch.device) -> int:
     """Where to split L slots into a prefix and a suffix under a mask; 0 where it does not pay."""
     length = prefix_length(visible)
-    if length == visible.shape[1] or device.type == "cuda":
+    if length == visible.shape[1]:
         return length
+    if device.type == "cuda":
+        return length if visible.shape[0] > _CUDA_ROWS else 0
     pays = device.type == "cpu" and heads * visible.shape[0] * length >= _CPU_PAYS_FROM
     return length if pays else 0
 

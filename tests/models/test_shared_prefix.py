@@ -147,7 +147,9 @@ def test_the_split_is_where_it_pays() -> None:
     assert split_at(few, 14, CPU) == 0
     assert split_at(many, 14, CPU) == 1000
     assert split_at(one, 14, CPU) == 1001  # nothing to mask
-    assert split_at(few, 14, torch.device("cuda")) == 1000
+    assert split_at(few, 14, torch.device("cuda")) == 0
+    wide = torch.ones(64, 1064, dtype=torch.bool).tril(1000)
+    assert split_at(wide, 14, torch.device("cuda")) == 1001
     # No kernel of MPS returns what merging needs.
     assert split_at(many, 14, torch.device("mps")) == 0
 
