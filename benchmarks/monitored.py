@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from polydraft.completion.monitor import Monitor
 from polydraft.completion.protocols import Tokenizer
-from polydraft.completion.types import Request
+from polydraft.completion.types import Draft, Request
 from polydraft.monitors.analysers.catalogue import create
 from polydraft.monitors.analysis import AnalyserSettings, Buffer, Question
 from polydraft.monitors.broker import HANG, Broker
-from polydraft.monitors.monitoring import RULES, DocumentMonitoring
+from polydraft.monitors.monitoring import MONITORS, DocumentMonitoring
 from polydraft.monitors.strictness import STRICTNESS
 from polydraft.monitors.vocabularies import Vocabularies
 
@@ -29,6 +29,12 @@ class WorkspaceMonitoring:
     ) -> Monitor | None:
         here = replace(self.inner, path=str(self.root / request.path))
         return here.monitor(request, tokenizer, held_back, poll)
+
+    def judge(
+        self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]
+    ) -> tuple[Draft, ...]:
+        here = replace(self.inner, path=str(self.root / request.path))
+        return here.judge(request, drafts, poll)
 
     def warm(self, request: Request) -> None:
         """Have the file read as it was before its line was typed, as the server does while it is
@@ -51,7 +57,7 @@ def maker(
     strictness: str,
     vocabularies: Vocabularies,
     analyser: str,
-    rules: tuple[str, ...] = tuple(RULES),
+    rules: tuple[str, ...] = MONITORS,
 ) -> Callable[[AnalyserSettings], WorkspaceMonitoring]:
     def make(settings: AnalyserSettings) -> WorkspaceMonitoring:
         broker = Broker(create(analyser, settings), print)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from polydraft.completion.monitor import Constraint, Likely, Monitor, Monitoring, State
 from polydraft.completion.protocols import Tokenizer
-from polydraft.completion.types import Request
+from polydraft.completion.types import Draft, Request
 
 
 @dataclass
@@ -31,6 +31,14 @@ class Timed:
         inner = self.monitoring.monitor(request, tokenizer, held_back, poll)
         self.total_s += time.perf_counter() - start
         return None if inner is None else _TimedMonitor(inner, self)
+
+    def judge(
+        self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]
+    ) -> tuple[Draft, ...]:
+        start = time.perf_counter()
+        judged = self.monitoring.judge(request, drafts, poll)
+        self.total_s += time.perf_counter() - start
+        return judged
 
 
 @dataclass(frozen=True, slots=True)

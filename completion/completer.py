@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,7 +13,7 @@ from polydraft.completion.drafters.task import Task
 from polydraft.completion.ends import EndRule, TextEnds
 from polydraft.completion.engine import Drafting
 from polydraft.completion.healing import Healed, Vocabulary, hold_back
-from polydraft.completion.meter import Meter
+from polydraft.completion.meter import Meter, OutOfTime
 from polydraft.completion.monitor import Monitoring
 from polydraft.completion.ngram import NGrams
 from polydraft.completion.ngram_index import NGramIndex
@@ -128,6 +129,9 @@ class EngineCompleter:
         )
         outcome = self._engine.draft(prompt.ids, task, meter, plan.drafter)
         drafts = [draft for row in outcome.rows if (draft := visible.draft(row)) is not None]
+        if monitoring is not None:
+            with suppress(OutOfTime):  # they come as they are
+                drafts = list(monitoring.judge(request, drafts, meter.poll))
         total = time.perf_counter() - started
         return Completion(
             tuple(drafts),

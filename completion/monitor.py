@@ -22,7 +22,7 @@ from typing import Protocol
 import torch
 
 from polydraft.completion.protocols import Tokenizer
-from polydraft.completion.types import Request
+from polydraft.completion.types import Draft, Request
 
 State = Hashable
 Likely = Callable[[], Sequence[int]]  # the tokens that the model would take
@@ -106,6 +106,11 @@ class Monitoring(Protocol):
         """None: there is nothing to watch. `held_back` is what of the prefix the draft will write
         again (`healing.py`); `poll` raises when it is time to stop, also in the middle of a wait.
         """
+
+    def judge(
+        self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]
+    ) -> tuple[Draft, ...]:
+        """Finished drafts, those with errors that others do not have behind them."""
 
 
 @dataclass(frozen=True, slots=True)

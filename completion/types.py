@@ -200,6 +200,7 @@ class Draft:
     switches: tuple[SwitchEvent, ...] = ()
     checked: bool = False  # whether the large model has judged every token
     interventions: tuple[Intervention, ...] = ()
+    problems: tuple[str, ...] = ()  # why it ranks behind others: errors that they do not have
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ def offered(document: Document, offset: int, named: NamedDraft, encoding: Encodi
         switches=draft.switches,
         checked=draft.checked,
         interventions=draft.interventions,
+        problems=draft.problems,
     )
 
 

@@ -99,6 +99,7 @@ class OfferedDraft:
     switches: tuple[SwitchEvent, ...] = ()
     checked: bool = False
     interventions: tuple[Intervention, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,8 @@ def print_draft(
         console.print(Text(f"   {provenance(draft)}", style="dim"), soft_wrap=True)
     if draft.interventions:
         console.print(Text(f"   {watched(draft)}", style="dim"), soft_wrap=True)
+    for problem in draft.problems:
+        console.print(Text(f"   ranks lower: {problem}", style="dim"), soft_wrap=True)
     if shown_before:
         return
     numbered = draft_lines(page, draft, marks=not _styled(console))

@@ -77,6 +77,7 @@ def draft_json(draft: Draft) -> Json:
             for event in draft.switches
         ],
         "interventions": [asdict(each) for each in draft.interventions],
+        "problems": list(draft.problems),
     }
 
 

@@ -32,7 +32,7 @@ DRAFTERS = (
 )
 GUESSERS = ("auto", "none", "lookup", "recycling", "layer-skip")
 # Names of `polydraft.monitors`, likewise.
-MONITORS = ("dereference", "imports", "calls", "names")
+MONITORS = ("dereference", "imports", "calls", "names", "errors")
 ANALYSERS = (
     "ty",
     "jedi",

@@ -44,12 +44,12 @@ class Answer(Generic[T]):
         self.done = threading.Event()
         self.value: T | None = None
 
-    def wait(self, poll: Callable[[], None], patience: float = PATIENCE) -> bool:
-        """Whether it is done, at the latest `patience` seconds after it was asked.
+    def wait(self, poll: Callable[[], None], patience: float | None = None) -> bool:
+        """Whether it is done, at the latest `patience` seconds (`PATIENCE`) after it was asked.
 
         `poll` may raise, to end the wait.
         """
-        until = self.asked + patience
+        until = self.asked + (PATIENCE if patience is None else patience)
         while not self.done.is_set():
             left = until - time.monotonic()
             if left <= 0:

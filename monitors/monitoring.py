@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from polydraft.completion.monitor import Monitor
 from polydraft.completion.protocols import Tokenizer
-from polydraft.completion.types import Request
+from polydraft.completion.types import Draft, Request
 from polydraft.monitors.analysis import Buffer
 from polydraft.monitors.broker import Broker
 from polydraft.monitors.calls import Calls
@@ -17,6 +17,7 @@ from polydraft.monitors.imports import Imports
 from polydraft.monitors.spot import Page
 from polydraft.monitors.strictness import STRICTNESS, Strictness
 from polydraft.monitors.text_monitor import Rule, TextMonitor
+from polydraft.monitors.verdict import judged
 from polydraft.monitors.vocabularies import Vocabularies
 from polydraft.monitors.vocabulary import Words
 
@@ -64,20 +65,22 @@ RULES: dict[str, Callable[[Context], Rule | None]] = {
     "calls": _calls,
     "names": _names,
 }
+ERRORS = "errors"  # the one that looks at finished drafts
+MONITORS = (*RULES, ERRORS)
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentMonitoring:
     """Implements `monitor.Monitoring` for one document; `path` is absolute, "" for none.
 
-    `others` are the editor's other documents with unsaved text, `rules` names of `RULES`.
+    `others` are the editor's other documents with unsaved text, `rules` some of `MONITORS`.
     """
 
     path: str
     vocabularies: Vocabularies
     broker: Broker | None
     others: tuple[Buffer, ...] = ()
-    rules: Sequence[str] = tuple(RULES)
+    rules: Sequence[str] = MONITORS
     strictness: Strictness = STRICTNESS["graded"]
 
     def monitor(
@@ -89,5 +92,14 @@ class DocumentMonitoring:
         if words is None:
             return None
         context = Context(page, words, self.strictness, self.broker, poll)
-        rules = [rule for name in self.rules if (rule := RULES[name](context)) is not None]
+        wanted = [RULES[name](context) for name in self.rules if name in RULES]
+        rules = [rule for rule in wanted if rule is not None]
         return TextMonitor(page, tokenizer, rules) if rules else None
+
+    def judge(
+        self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]
+    ) -> tuple[Draft, ...]:
+        if ERRORS not in self.rules:
+            return tuple(drafts)
+        page = Page(self.path, request.language, request.prefix, request.suffix, self.others)
+        return judged(drafts, request, page, self.broker, poll)

@@ -88,6 +88,7 @@ def test_a_completion_has_the_documented_fields(shell: Shell, place: str) -> Non
         "parts": [],
         "switches": [],
         "interventions": [],
+        "problems": [],
     }
     assert result.json["large"] is None
     assert result.json["stats"] == {

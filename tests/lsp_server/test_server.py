@@ -108,6 +108,7 @@ async def test_drafts_come_with_scores_provenance_and_cost() -> None:
         "switches": [],
         "checked": False,
         "interventions": [],
+        "problems": [],
     }
     assert answer["stats"] == {
         "promptTokens": 7,
