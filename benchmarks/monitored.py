@@ -30,6 +30,9 @@ class WorkspaceMonitoring:
         here = replace(self.inner, path=str(self.root / request.path))
         return here.monitor(request, tokenizer, held_back, poll)
 
+    def glance(self, request: Request, draft: Draft) -> None:
+        replace(self.inner, path=str(self.root / request.path)).glance(request, draft)
+
     def judge(
         self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]
     ) -> tuple[Draft, ...]:

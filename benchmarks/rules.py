@@ -24,7 +24,7 @@ from polydraft.completion.types import Request
 from polydraft.models.registry import DEFAULT_SMALL, load_registry
 from polydraft.models.store import ensure_model
 from polydraft.models.tokenizer import ModelTokenizer
-from polydraft.monitors.analysers.jedi import JediAnalyser
+from polydraft.monitors.analysers.catalogue import jedi
 from polydraft.monitors.broker import Broker
 from polydraft.monitors.monitoring import RULES, DocumentMonitoring
 from polydraft.monitors.vocabularies import Vocabularies
@@ -110,7 +110,7 @@ def main() -> None:
     chosen = [s for s in sources() if s.language == "python" and s.split == asked.split]
     for source in chosen[: 1 if asked.quick else None]:
         workspace = settings(source)
-        broker = Broker(JediAnalyser(workspace), print)
+        broker = Broker(jedi(workspace), print)
         for line in lines(source, 10 if asked.quick else asked.lines):
             total += 1
             for name in names:

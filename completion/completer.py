@@ -111,7 +111,11 @@ class EngineCompleter:
 
         def announce(row: Row) -> None:
             draft = visible.draft(row)
-            if first or draft is None:
+            if draft is None:
+                return
+            if monitoring is not None:
+                monitoring.glance(request, draft)
+            if first:
                 return
             first.append(time.perf_counter() - started)
             if on_draft is not None:

@@ -75,7 +75,7 @@ class Analysts:
         """Start the analyser of a document that has been opened: that may take seconds."""
         broker = self._broker(document, root, settings) if settings.monitors else None
         if broker is not None:
-            question = Question(Buffer(_path(document), document.language, ""), 0)
+            question = Question(_buffer(document), 0)
             broker.ask(("warm", document.uri), lambda analyser: analyser.names(question, HANG))
 
     def keep_only(self, roots: Iterable[Path]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from polydraft.lsp_server.cli_analysers import analysers
 from polydraft.lsp_server.cli_calibrate import calibrate
 from polydraft.lsp_server.cli_models import models
 from polydraft.lsp_server.cli_shared import Json, console_for, load_models, quiet
@@ -31,6 +32,7 @@ app = typer.Typer(
     " POLYDRAFT_CACHE names the directory for models, POLYDRAFT_DEBUG=1 shows tracebacks.",
 )
 app.add_typer(models, name="models")
+app.add_typer(analysers, name="analysers")
 
 
 def _print_version(wanted: bool) -> None:

@@ -18,6 +18,7 @@ MODELS = "polydraft.models/1"
 MODEL = "polydraft.model/1"
 DOCTOR = "polydraft.doctor/1"
 CALIBRATE = "polydraft.calibrate/1"
+ANALYSERS = "polydraft.analysers/1"
 
 Json = dict[str, Any]
 
@@ -103,7 +104,8 @@ def schema_of(arguments: Sequence[str]) -> str | None:
     words = [word for word in arguments if not word.startswith("-")]
     if words[:1] == ["models"]:
         return MODEL if words[1:2] == ["info"] else MODELS
-    return {"doctor": DOCTOR, "calibrate": CALIBRATE}.get("".join(words[:1]), COMPLETE)
+    schemas = {"doctor": DOCTOR, "calibrate": CALIBRATE, "analysers": ANALYSERS}
+    return schemas.get("".join(words[:1]), COMPLETE)
 
 
 def dumps(value: Json, *, indent: int | None = 2) -> str:

@@ -43,6 +43,7 @@ ANALYSERS = (
     "gopls",
     "rust-analyzer",
     "jdtls",
+    "multilspy",
 )
 ANALYSED = (  # LSP language ids
     "python",
@@ -55,6 +56,12 @@ ANALYSED = (  # LSP language ids
     "go",
     "rust",
     "java",
+    "csharp",
+    "kotlin",
+    "ruby",
+    "dart",
+    "php",
+    "elixir",
 )
 POLICIES = ("ead", "bild", "spec", "cascade", "small", "large")
 MULTILINE = MappingProxyType({"auto": None, "always": True, "never": False})

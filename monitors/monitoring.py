@@ -17,7 +17,7 @@ from polydraft.monitors.imports import Imports
 from polydraft.monitors.spot import Page
 from polydraft.monitors.strictness import STRICTNESS, Strictness
 from polydraft.monitors.text_monitor import Rule, TextMonitor
-from polydraft.monitors.verdict import judged
+from polydraft.monitors.verdict import ask, judged
 from polydraft.monitors.vocabularies import Vocabularies
 from polydraft.monitors.vocabulary import Words
 
@@ -96,10 +96,16 @@ class DocumentMonitoring:
         rules = [rule for rule in wanted if rule is not None]
         return TextMonitor(page, tokenizer, rules) if rules else None
 
+    def glance(self, request: Request, draft: Draft) -> None:
+        if ERRORS in self.rules and self.broker is not None and request.k > 1:
+            ask(draft, request, self._page(request), self.broker)
+
     def judge(
         self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]
     ) -> tuple[Draft, ...]:
         if ERRORS not in self.rules:
             return tuple(drafts)
-        page = Page(self.path, request.language, request.prefix, request.suffix, self.others)
-        return judged(drafts, request, page, self.broker, poll)
+        return judged(drafts, request, self._page(request), self.broker, poll)
+
+    def _page(self, request: Request) -> Page:
+        return Page(self.path, request.language, request.prefix, request.suffix, self.others)

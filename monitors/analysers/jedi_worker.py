@@ -1,6 +1,6 @@
 """jedi in a process of its own: one question a line on standard input, one answer a line back.
 
-Run by `jedi.py`. A question is an object of JSON with
+Run by `worker_analyser.py`. A question is an object of JSON with
 
     task      "names" or "signatures"
     path, text, line (from 1), column (from 0, code points)

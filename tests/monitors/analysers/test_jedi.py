@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from polydraft.monitors.analysers.jedi import JediAnalyser
+from polydraft.monitors.analysers.catalogue import jedi
+from polydraft.monitors.analysers.worker_analyser import WorkerAnalyser
 from polydraft.monitors.analysis import (
     AnalyserError,
     AnalyserSettings,
@@ -28,8 +29,8 @@ from polydraft.monitors.analysis import (
 
 
 @pytest.fixture
-def analyser(tmp_path: Path) -> Iterator[JediAnalyser]:
-    made = JediAnalyser(AnalyserSettings(str(tmp_path)))
+def analyser(tmp_path: Path) -> Iterator[WorkerAnalyser]:
+    made = jedi(AnalyserSettings(str(tmp_path)))
     yield made
     made.close()
 
@@ -122,7 +123,7 @@ def test_the_workspaces_interpreter_runs_only_if_it_is_trusted(tmp_path):
     script.write_text(f'#!/bin/sh\ntouch {tmp_path}/ran\nexec {sys.executable} "$@"\n')
     script.chmod(0o755)
     for trusted in (False, True):
-        analyser = JediAnalyser(AnalyserSettings(str(tmp_path), str(script), trusted))
+        analyser = jedi(AnalyserSettings(str(tmp_path), str(script), trusted))
         assert "split" in texts(analyser.names(question("''.|"), 30))
         analyser.close()
         assert (tmp_path / "ran").exists() == trusted
@@ -169,7 +170,7 @@ def test_one_that_has_just_been_started_is_given_time(analyser):
 
 
 def test_nonsense_is_called_so(tmp_path, monkeypatch):
-    analyser = JediAnalyser(AnalyserSettings(str(tmp_path)))
+    analyser = jedi(AnalyserSettings(str(tmp_path)))
     analyser._command = ["/bin/sh", "-c", "echo nonsense; cat > /dev/null"]
     with pytest.raises(AnalyserError, match="nonsense"):
         analyser.names(question("''.|"), 30)
@@ -180,7 +181,7 @@ def test_nonsense_is_called_so(tmp_path, monkeypatch):
 
 
 def test_one_that_takes_too_much_memory_is_started_anew(analyser, monkeypatch):
-    monkeypatch.setattr("polydraft.monitors.analysers.jedi._MEMORY", 1)
+    monkeypatch.setattr("polydraft.monitors.analysers.worker_analyser._MEMORY", 1)
     assert "split" in texts(analyser.names(question("''.|"), 30))
     assert analyser._child is None
     assert "split" in texts(analyser.names(question("''.|"), 30))

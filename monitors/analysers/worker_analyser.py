@@ -1,20 +1,19 @@
-"""jedi as an analyser: Python without a language server, in a worker process of its own.
+"""An analyser that is a worker process of ours: a question a line, an answer a line, in JSON.
 
-It knows no problems. See `jedi_worker.py` for what is said between the two.
+What is said between the two stands in `jedi_worker.py`. A worker knows no problems.
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
+from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 from polydraft.monitors.analysers.child import Child
 from polydraft.monitors.analysis import (
     AnalyserError,
-    AnalyserSettings,
     Grade,
     How,
     Kind,
@@ -27,21 +26,17 @@ from polydraft.monitors.analysis import (
     Starting,
 )
 
-_STARTS = 20.0  # seconds that the process may take to answer for the first time
+_STARTS = 60.0  # seconds that the process may take to answer for the first time
 _MEMORY = 1_500_000_000  # bytes above which it is started anew
-_WORKER = "polydraft.monitors.analysers.jedi_worker"
 
 
-class JediAnalyser:
-    """Implements `analysis.Analyser`. The interpreter in the settings is only run if trusted."""
+class WorkerAnalyser:
+    """Implements `analysis.Analyser` over a program that asks and answers like that."""
 
-    name = "jedi"
-    languages = frozenset({"python"})
-
-    def __init__(self, settings: AnalyserSettings) -> None:
-        python = settings.python if settings.trusted else ""
-        # -I: nothing is imported from where the server happens to run.
-        self._command = [sys.executable, "-I", "-m", _WORKER, settings.root, python]
+    def __init__(self, name: str, languages: Iterable[str], command: Sequence[str]) -> None:
+        self.name = name
+        self.languages = frozenset(languages)
+        self._command = tuple(command)
         self._lock = threading.Lock()
         self._child: Child[dict[str, Any]] | None = None
         self._ready_by: float | None = None  # None: it has answered
@@ -79,9 +74,9 @@ class JediAnalyser:
             answer = self._receive(child, until)
         except TimeoutError:
             if self._ready_by is not None and time.monotonic() < self._ready_by:
-                raise Starting("jedi is still starting.") from None
+                raise Starting(f"{self.name} is still starting.") from None
             self._end(child)
-            raise AnalyserError(f"jedi did not answer within {timeout:g} s.") from None
+            raise AnalyserError(f"{self.name} did not answer within {timeout:g} s.") from None
         except AnalyserError:
             self._end(child)
             raise
@@ -102,9 +97,9 @@ class JediAnalyser:
     def _running(self) -> Child[dict[str, Any]]:
         with self._lock:
             if self._closed:
-                raise AnalyserError("jedi is closed.")
+                raise AnalyserError(f"{self.name} is closed.")
             if self._child is None:
-                self._child = Child("jedi", self._command, _next)
+                self._child = Child(self.name, self._command, _next)
                 self._ready_by = time.monotonic() + _STARTS
                 self._owed = 0
             return self._child
@@ -131,6 +126,7 @@ def _spelled(task: str, question: Question) -> bytes:
     message = {
         "task": task,
         "path": question.buffer.path,
+        "language": question.buffer.language,
         "text": text,
         "line": text.count("\n", 0, offset) + 1,
         "column": offset - (text.rfind("\n", 0, offset) + 1),

@@ -1,0 +1,144 @@
+"""A client's analysers: which is made for whom, what it is told, what is said of its absence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from polydraft.lsp_server.analysts import Analysts
+from polydraft.lsp_server.documents import Document
+from polydraft.lsp_server.settings import Settings
+from polydraft.monitors.analysis import Analyser, AnalyserError, AnalyserSettings
+from polydraft.monitors.monitoring import DocumentMonitoring
+from polydraft.monitors.vocabularies import Vocabularies
+from tests.lsp_server.harness import PATIENCE
+from tests.monitors.scripted import Scripted
+
+
+class Maker:
+    """Makes scripted analysers, or fails; `made` is what it was asked for."""
+
+    def __init__(self, error: AnalyserError | None = None) -> None:
+        self.made: list[tuple[str, AnalyserSettings]] = []
+        self.analysers: list[Scripted] = []
+        self._error = error
+
+    def __call__(self, name: str, settings: AnalyserSettings) -> Analyser | None:
+        self.made.append((name, settings))
+        if self._error is not None:
+            raise self._error
+        self.analysers.append(Scripted({}))
+        return self.analysers[-1]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+def analysts(maker: Maker, said: list[str], trusted: bool = False) -> Analysts:
+    made = Analysts(maker, Vocabularies(patient=True), said.append)
+    made.trusted = trusted
+    return made
+
+
+def document(path: Path | None, language: str = "python", text: str = "x\n") -> Document:
+    return Document(f"file://{path}", text, 1, language, path)
+
+
+def test_a_folder_has_one_analyser_for_a_language(tmp_path, said):
+    maker = Maker()
+    made = analysts(maker, said)
+    for name in ("a.py", "b.py"):
+        found = made.monitoring(document(tmp_path / name), tmp_path, Settings(), ())
+        assert isinstance(found, DocumentMonitoring) and found.path == str(tmp_path / name)
+        assert found.broker is not None
+    made.monitoring(document(tmp_path / "other" / "a.py"), tmp_path / "other", Settings(), ())
+    roots = [settings.root for _, settings in maker.made]
+    assert roots == [str(tmp_path), str(tmp_path / "other")]
+    made.close()
+    assert all(each.closed for each in maker.analysers)
+
+
+def test_settings_choose_the_analyser_and_the_monitors(tmp_path, said):
+    maker = Maker()
+    made = analysts(maker, said)
+    here = document(tmp_path / "a.py")
+    assert made.monitoring(here, tmp_path, Settings(monitors=()), ()) is None
+    none = made.monitoring(here, tmp_path, Settings(analysers=(("python", "none"),)), ())
+    assert isinstance(none, DocumentMonitoring) and none.broker is None
+    assert maker.made == []
+    chosen = Settings(analysers=(("python", "pyrefly"),), monitors=("calls",), strictness="soft")
+    found = made.monitoring(here, tmp_path, chosen, ())
+    assert isinstance(found, DocumentMonitoring)
+    assert found.rules == ("calls",) and not found.strictness.hard
+    assert [name for name, _ in maker.made] == ["pyrefly"]
+    made.close()
+
+
+def test_one_that_is_missing_is_told_once_and_drafts_go_on(tmp_path, said):
+    made = analysts(Maker(AnalyserError("Not installed.")), said)
+    for _ in range(3):
+        found = made.monitoring(document(tmp_path / "a.py"), tmp_path, Settings(), ())
+        assert isinstance(found, DocumentMonitoring) and found.broker is None
+    assert len(said) == 1 and said[0].startswith("Not installed. ")
+
+
+def test_other_open_documents_of_the_language_are_told_as_they_are(tmp_path, said):
+    made = analysts(Maker(), said)
+    here = document(tmp_path / "a.py")
+    others = [
+        here,
+        document(tmp_path / "b.py", text="unsaved\r\n"),
+        document(tmp_path / "c.rs", "rust"),
+        document(None),
+        document(tmp_path / "d.py", text="\0"),
+    ]
+    found = made.monitoring(here, tmp_path, Settings(), others)
+    assert isinstance(found, DocumentMonitoring)
+    assert [(each.path, each.text) for each in found.others] == [
+        (str(tmp_path / "b.py"), "unsaved\n")
+    ]
+    made.close()
+
+
+def test_trust_and_the_environment_are_passed_on(tmp_path, said, monkeypatch):
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    for trusted in (False, True):
+        maker = Maker()
+        made = analysts(maker, said, trusted)
+        made.monitoring(document(tmp_path / "a.py"), tmp_path, Settings(), ())
+        (_, settings) = maker.made[0]
+        assert settings.trusted == trusted
+        assert settings.python == (str(python) if trusted else "")
+        made.close()
+
+
+def test_an_opened_document_warms_its_analyser_and_a_closed_folder_ends_it(tmp_path, said):
+    maker = Maker()
+    made = analysts(maker, said)
+    made.warm(document(tmp_path / "a.py"), tmp_path, Settings())
+    (analyser,) = maker.analysers
+    broker = made._brokers[tmp_path, "ty"]
+    assert broker is not None
+    for answer in list(broker._answers.values()):
+        assert answer.done.wait(PATIENCE)
+    assert [each.buffer.text for each in analyser.asked] == ["x\n"]
+    made.keep_only([])
+    assert analyser.closed
+    made.close()
+
+
+def test_a_file_outside_of_all_folders_is_analysed_where_it_lies(tmp_path, said):
+    maker = Maker()
+    made = analysts(maker, said)
+    made.monitoring(document(tmp_path / "a.py"), None, Settings(), ())
+    assert maker.made[0][1].root == str(tmp_path)
+    untitled = made.monitoring(document(None), None, Settings(), ())
+    assert isinstance(untitled, DocumentMonitoring) and untitled.broker is None
+    made.close()
