@@ -75,6 +75,8 @@ def _signature(given: Any) -> Signature | None:
     if not isinstance(given, dict) or not isinstance(given.get("parameters"), list):
         return None
     label = str(given.get("label", ""))
+    if "(...)" in label:  # ty's for what it does not know: any arguments
+        return None
     parameters: list[Parameter] = []
     how = How.EITHER
     for each in given["parameters"]:

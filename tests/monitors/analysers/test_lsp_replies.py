@@ -55,7 +55,9 @@ def test_signatures():
     places = [{"label": [4, 10]}, {"label": [12, 13]}]
     (found,) = signatures_of({"signatures": [{"label": "😀f(x: any, y)", "parameters": places}]})
     assert found.parameters == (Parameter("x"), Parameter("y"))
-    for odd in (None, {}, {"signatures": None}, {"signatures": [3, {"label": "f()"}]}):
+    anything = {"signatures": [{"label": "(...) -> Unknown", "parameters": []}]}
+    odd_ones = (None, {}, {"signatures": None}, {"signatures": [3, {"label": "f()"}]}, anything)
+    for odd in odd_ones:
         assert signatures_of(odd) == ()
 
 
