@@ -54,11 +54,15 @@ class Mask:
     def loses(self, token: int) -> bool:
         return bool((self.tokens == token).any()) == self.banned
 
-    def lost(self, size: int) -> torch.Tensor:
-        """-> [V] bool: the tokens of a vocabulary of `size` that lose."""
-        lost = torch.full((size,), not self.banned)
-        lost[self.tokens] = self.banned
-        return lost
+    def applied(self, logits: torch.Tensor) -> torch.Tensor:
+        """logits [V] -> [V] with the penalty taken off."""
+        if self.banned:
+            result = logits.clone()
+            result[self.tokens] -= self.penalty
+        else:
+            result = logits - self.penalty
+            result[self.tokens] = logits[self.tokens]
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +153,12 @@ def constrained(logits: torch.Tensor, masks: Sequence[Mask]) -> torch.Tensor:
     If the hard ones leave nothing possible, they contradict each other and none of them holds: a
     draft goes on in any case.
     """
-    if not masks:
-        return logits
-    size = logits.shape[0]
     result = logits
-    impossible = torch.zeros(size, dtype=torch.bool)
+    for mask in masks:
+        if not mask.hard:
+            result = mask.applied(result)
+    left = result
     for mask in masks:
         if mask.hard:
-            impossible |= mask.lost(size)
-        else:
-            result = result - mask.lost(size) * mask.penalty
-    left = result.masked_fill(impossible, -math.inf)
-    return left if bool((left > -math.inf).any()) else result
+            left = mask.applied(left)
+    return left if left is result or float(left.amax()) > -math.inf else result
