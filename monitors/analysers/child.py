@@ -39,6 +39,7 @@ class Child(Generic[T]):
         self.name = name
         self._read = read
         self._messages: queue.SimpleQueue[T | AnalyserError] = queue.SimpleQueue()
+        self._unsent: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._complaints: deque[str] = deque(maxlen=_LAST_LINES)
         try:
             self._process = subprocess.Popen(
@@ -54,7 +55,11 @@ class Child(Generic[T]):
             raise AnalyserError(f"{name} could not be started ({error}).") from error
         self._threads = [
             threading.Thread(target=work, name=f"{name} {what}", daemon=True)
-            for work, what in ((self._listen, "output"), (self._collect, "complaints"))
+            for work, what in (
+                (self._listen, "output"),
+                (self._collect, "complaints"),
+                (self._write, "input"),
+            )
         ]
         for thread in self._threads:
             thread.start()
@@ -68,13 +73,11 @@ class Child(Generic[T]):
         return self._process.pid
 
     def send(self, data: bytes) -> None:
-        """Raises `AnalyserError` if it has ended. Blocks while it reads nothing: see `kill`."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(data)
-            self._process.stdin.flush()
-        except (OSError, ValueError) as error:
-            raise AnalyserError(self._ended()) from error
+        """Never blocks, though it may be read late or never; raises `AnalyserError` if it has
+        ended."""
+        if not self.alive:
+            raise AnalyserError(self._ended())
+        self._unsent.put(data)
 
     def receive(self, until: float) -> T:
         """The next message; raises `AnalyserError` if it has ended or says nonsense, `TimeoutError`
@@ -104,6 +107,7 @@ class Child(Generic[T]):
         else:
             self._process.kill()
         self._process.wait()
+        self._unsent.put(None)
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(1.0)
@@ -111,6 +115,13 @@ class Child(Generic[T]):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+
+    def _write(self) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError, ValueError):  # it has ended: its output will tell
+            while (data := self._unsent.get()) is not None:
+                self._process.stdin.write(data)
+                self._process.stdin.flush()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
