@@ -48,10 +48,15 @@ async def test_drafts_come_with_scores_and_provenance_the_greedy_one_first(
     drafts = answer["drafts"]
     assert len({draft["text"] for draft in drafts}) == len({d["id"] for d in drafts}) == 3
     scores = [draft["meanLogprob"] for draft in drafts]
-    assert scores[1:] == sorted(scores[1:], reverse=True)
+    ranks = [(draft["drafter"] != "greedy", -draft["meanLogprob"]) for draft in drafts]
+    behind = [bool(draft["problems"]) for draft in drafts]
+    assert behind == sorted(behind)
+    for group in (False, True):
+        ranked = [rank for rank, late in zip(ranks, behind, strict=True) if late == group]
+        assert ranked == sorted(ranked)
     assert all(-10 < score < 0 for score in scores)
     assert {draft["drafter"] for draft in drafts} <= {"greedy", "beam", "fork"}
-    assert [draft["drafter"] == "greedy" for draft in drafts] == [True, False, False]
+    assert sum(draft["drafter"] == "greedy" for draft in drafts) == 1
     assert all(draft["tokenCount"] >= 1 and draft["finish"] for draft in drafts)
     assert answer["version"] == 1
     stats = answer["stats"]

@@ -177,16 +177,18 @@ def test_unsaved_text_of_another_document_counts(
     lines = itertools.count()
 
     def asked(*others: Buffer) -> set[str]:
-        typed = marked.format() + "\n" * next(lines)  # clangd looks at headers when text changes
-        time.sleep(0.2)  # and only if the typing stops for a moment
+        count = next(lines)
+        typed = marked.format() + "\n" * count  # clangd looks at headers when text changes
+        time.sleep(min(4.0, 0.2 * 1.3**count))  # and only if typing stops: longer on a busy machine
         here = question(tmp_path, language, typed, others)
         return texts(answered(lambda: analyser.names(here, 30)))
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while "saved" not in asked():
         assert time.monotonic() < deadline
-    fresh = Buffer(str(other), language, text.format("fresh"))
-    while "fresh" not in asked(fresh):  # and knows them behind the next answer
+    # Of another length: clangd takes a header of the same size and second for the same.
+    fresh = Buffer(str(other), language, text.format("fresher"))
+    while "fresher" not in asked(fresh):  # and knows them behind the next answer
         assert time.monotonic() < deadline
     assert "saved" not in asked(fresh)
 
