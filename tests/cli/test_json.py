@@ -25,7 +25,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
 }
 # What the document describes as a whole, not field by field.
-OPAQUE = ("kernels.formats", "models", "compute.gpus", "memory")
+OPAQUE = ("kernels.formats", "models", "compute.gpus", "memory", "passes")
 
 
 def documented(schema: str) -> dict[str, tuple[str, bool]]:
