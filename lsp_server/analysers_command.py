@@ -14,19 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from polydraft.lsp_server.report import ANALYSERS
-from polydraft.monitors.analysers.catalogue import SPECS, Spec, create, program_of
+from polydraft.monitors.analysers.catalogue import SPECS, Spec, create, program_of, spec_of
 from polydraft.monitors.analysers.locate import workspace_python
+from polydraft.monitors.analysers.ready import once_ready
 from polydraft.monitors.analysis import (
     Analyser,
     AnalyserError,
     AnalyserSettings,
     Buffer,
-    Names,
     Question,
-    Starting,
 )
-
-_READY_WITHIN = 60.0  # seconds
 
 # Language id -> a file's name and text; the names asked for stand behind its last operator.
 SAMPLES: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -104,8 +101,7 @@ class Check:
 
 def check(name: str, make: Callable[[str, AnalyserSettings], Analyser] = create) -> Check:
     """Start an analyser and have it answer; raises `AnalyserError` if it cannot."""
-    spec = next((spec for spec in SPECS if spec.name == name), None)
-    language = spec.languages[0] if spec is not None else "python"
+    language = next(each for each in spec_of(name).languages if each in SAMPLES)
     file, marked = SAMPLES[language]
     before, _, after = marked.partition("|")
     with tempfile.TemporaryDirectory() as folder:
@@ -113,11 +109,12 @@ def check(name: str, make: Callable[[str, AnalyserSettings], Analyser] = create)
         path.parent.mkdir(exist_ok=True)
         path.write_text(before + after, encoding="utf-8")
         _project(Path(folder), language)
-        analyser = make(name, AnalyserSettings(folder, here().python, trusted=True))
+        # The sample is ours; nothing of the folder that the user stands in is run.
+        analyser = make(name, AnalyserSettings(folder, trusted=True))
         question = Question(Buffer(str(path), language, before + after), len(before))
         try:
             started = time.perf_counter()
-            answer = _ready(lambda: analyser.names(question, 10))
+            answer = once_ready(lambda: analyser.names(question, 10))
             start = time.perf_counter() - started
             started = time.perf_counter()
             analyser.names(question, 10)
@@ -127,17 +124,6 @@ def check(name: str, make: Callable[[str, AnalyserSettings], Analyser] = create)
     if "x" not in {each.text for each in answer.names}:
         raise AnalyserError(f"{name} runs, but did not find the member x of its sample file.")
     return Check(len(answer.names), answer.grade.value, 1000 * start, 1000 * again)
-
-
-def _ready(ask: Callable[[], Names]) -> Names:
-    deadline = time.monotonic() + _READY_WITHIN
-    while True:
-        try:
-            return ask()
-        except Starting:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 def _project(folder: Path, language: str) -> None:

@@ -91,3 +91,21 @@ def test_what_fails_to_install_leaves_what_was_there(
     assert [each.name for each in own_folder.iterdir()] == ["pyrefly"]
     with pytest.raises(AnalyserError, match="polydraft does not install rust-analyzer"):
         installing.install(spec_of("rust-analyzer"))
+
+
+def test_a_check_runs_nothing_of_the_folder_that_the_user_stands_in(
+    shell: Shell, tmp_path: Path
+) -> None:
+    binaries = tmp_path / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    for name in ("python", "ty"):
+        (binaries / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+        (binaries / name).chmod(0o755)
+    for name in ("ty", "jedi"):
+        assert shell("analysers", "check", name).code == 0
+    assert not (tmp_path / "ran").exists()
+
+
+def test_every_analyser_has_a_sample_to_be_checked_with() -> None:
+    for spec in SPECS:
+        assert any(language in analysers_command.SAMPLES for language in spec.languages)
