@@ -5,24 +5,21 @@ Judges stand outside of the time that is measured, and have no deadline.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from benchmarks.dereferences import Point
 from polydraft.monitors.analysers.catalogue import create
+from polydraft.monitors.analysers.ready import once_ready
 from polydraft.monitors.analysis import (
     Analyser,
     AnalyserSettings,
     Buffer,
     Problem,
     Question,
-    Starting,
 )
-
-T = TypeVar("T")
 
 _PATIENCE_S = 30.0
 _LONGEST = 5000  # a longer list says nothing of the receiver
@@ -80,11 +77,11 @@ class FromAnalyser:
     def names(self, point: Point) -> frozenset[str]:
         buffer = Buffer(str(self._root / point.path), point.language, point.filled(""))
         question = Question(buffer, len(point.prefix))
-        found = _once_ready(lambda: self._analyser.names(question, _PATIENCE_S))
+        found = once_ready(lambda: self._analyser.names(question, _PATIENCE_S))
         return known(frozenset(name.text for name in found.names))
 
     def problems(self, buffer: Buffer) -> tuple[Problem, ...]:
-        return _once_ready(lambda: self._analyser.problems(Question(buffer, 0), _PATIENCE_S))
+        return once_ready(lambda: self._analyser.problems(Question(buffer, 0), _PATIENCE_S))
 
     def close(self) -> None:
         self._analyser.close()
@@ -121,11 +118,3 @@ class PythonJudge:
 
     def close(self) -> None:
         self._errors.close()
-
-
-def _once_ready(ask: Callable[[], T]) -> T:
-    while True:
-        try:
-            return ask()
-        except Starting:
-            time.sleep(0.05)

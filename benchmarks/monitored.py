@@ -27,17 +27,18 @@ class WorkspaceMonitoring:
     def monitor(
         self, request: Request, tokenizer: Tokenizer, held_back: str, poll: Callable[[], None]
     ) -> Monitor | None:
-        here = replace(self.inner, path=str(self.root / request.path))
-        return here.monitor(request, tokenizer, held_back, poll)
+        return self._at(request).monitor(request, tokenizer, held_back, poll)
 
     def glance(self, request: Request, draft: Draft) -> None:
-        replace(self.inner, path=str(self.root / request.path)).glance(request, draft)
+        self._at(request).glance(request, draft)
 
     def judge(
         self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]
     ) -> tuple[Draft, ...]:
-        here = replace(self.inner, path=str(self.root / request.path))
-        return here.judge(request, drafts, poll)
+        return self._at(request).judge(request, drafts, poll)
+
+    def _at(self, request: Request) -> DocumentMonitoring:
+        return replace(self.inner, path=str(self.root / request.path))
 
     def warm(self, request: Request) -> None:
         """Have the file read as it was before its line was typed, as the server does while it is

@@ -10,16 +10,15 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.dereferences import files
 from benchmarks.harness import Row, report
+from benchmarks.timed_monitors import Timed
 from benchmarks.truth_walk import Loss, walk
 from benchmarks.workspaces import Source, settings, sources
-from polydraft.completion.monitor import Constraint, Likely, Monitor, State
 from polydraft.completion.types import Request
 from polydraft.models.registry import DEFAULT_SMALL, load_registry
 from polydraft.models.store import ensure_model
@@ -38,30 +37,6 @@ class Line:
     prefix: str
     text: str
     suffix: str
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """A monitor whose calls are timed; seconds."""
-
-    monitor: Monitor
-    name: str = "stopwatch"
-    taken: list[float] = field(default_factory=list)
-
-    def begin(self) -> State:
-        return self.monitor.begin()
-
-    def observe(self, state: State, token: int) -> State:
-        return self.monitor.observe(state, token)
-
-    def foresee(self, state: State) -> None:
-        self.monitor.foresee(state)
-
-    def constrain(self, state: State, likely: Likely) -> Constraint:
-        start = time.perf_counter()
-        found = self.monitor.constrain(state, likely)
-        self.taken.append(time.perf_counter() - start)
-        return found
 
 
 def lines(source: Source, count: int) -> list[Line]:
@@ -85,12 +60,15 @@ def _lines(path: str, text: str) -> Iterator[Line]:
 def walked(
     line: Line, monitoring: DocumentMonitoring, tokenizer: ModelTokenizer, times: list[float]
 ) -> Sequence[Loss]:
+    """What the line's true tokens lose; adds the milliseconds of each to `times`."""
+    timed = Timed(monitoring)
     request = Request(line.prefix, line.suffix, line.path, "python")
-    monitor = monitoring.monitor(request, tokenizer, "", lambda: None)
+    monitor = timed.monitor(request, tokenizer, "", lambda: None)
     if monitor is None:
         return ()
-    watch = Stopwatch(monitor, taken=times)
-    return walk(watch, tokenizer.encode(line.text + "\n"), len(tokenizer)).losses
+    losses = walk(monitor, tokenizer.encode(line.text + "\n"), len(tokenizer)).losses
+    times += timed.every_ms
+    return losses
 
 
 def main() -> None:
@@ -133,10 +111,8 @@ def main() -> None:
         results += [
             Row(f"{name}: lines hindered", hindered[name] / total, "", "<= 0.01"),
             Row(f"{name}: lines made impossible", impossible[name] / total, "", "<= 0.01"),
-            Row(f"{name}: ms a token p50", 1000 * statistics.median(times[name]), "ms"),
-            Row(
-                f"{name}: ms a token p95", 1000 * statistics.quantiles(times[name], n=20)[-1], "ms"
-            ),
+            Row(f"{name}: ms a token p50", statistics.median(times[name]), "ms"),
+            Row(f"{name}: ms a token p95", statistics.quantiles(times[name], n=20)[-1], "ms"),
         ]
     report(f"rules-{asked.split}", results, asked.quick)
 

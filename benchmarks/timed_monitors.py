@@ -18,6 +18,7 @@ class Timed:
     monitoring: Monitoring
     foresees: bool = True
     held_back: str = ""  # of the request that came last
+    every_ms: list[float] = field(default_factory=list)  # of each token
     constrained_ms: list[float] = field(default_factory=list)  # where there was something to say
     total_s: float = 0.0  # in all calls
     late: int = 0
@@ -26,7 +27,7 @@ class Timed:
         self, request: Request, tokenizer: Tokenizer, held_back: str, poll: Callable[[], None]
     ) -> Monitor | None:
         self.held_back = held_back
-        self.constrained_ms, self.total_s, self.late = [], 0.0, 0
+        self.every_ms, self.constrained_ms, self.total_s, self.late = [], [], 0.0, 0
         start = time.perf_counter()
         inner = self.monitoring.monitor(request, tokenizer, held_back, poll)
         self.total_s += time.perf_counter() - start
@@ -73,6 +74,7 @@ class _TimedMonitor:
         found = self.monitor.constrain(state, likely)
         taken = time.perf_counter() - start
         self.timed.total_s += taken
+        self.timed.every_ms.append(1000 * taken)
         if found.masks or found.late:
             self.timed.constrained_ms.append(1000 * taken)
         self.timed.late += found.late

@@ -76,6 +76,12 @@ class Constraint:
 FREE = Constraint()  # anything may come
 
 
+def together(found: Sequence[Constraint]) -> Constraint:
+    """What several say in a state: all of it holds."""
+    masks = tuple(mask for each in found for mask in each.masks)
+    return Constraint(masks, any(each.late for each in found))
+
+
 class Monitor(Protocol):
     """One kind of constraint; implementations stand in `polydraft.monitors`.
 
@@ -138,9 +144,7 @@ class Joint:
             monitor.foresee(each)
 
     def constrain(self, state: State, likely: Likely) -> Constraint:
-        found = [monitor.constrain(each, likely) for monitor, each in self._each(state)]
-        masks = tuple(mask for each in found for mask in each.masks)
-        return Constraint(masks, any(each.late for each in found))
+        return together([monitor.constrain(each, likely) for monitor, each in self._each(state)])
 
     def _each(self, state: State) -> zip[tuple[Monitor, State]]:
         assert isinstance(state, tuple)

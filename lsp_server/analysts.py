@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +22,6 @@ from polydraft.monitors.vocabularies import Vocabularies
 
 if TYPE_CHECKING:  # it imports torch
     from polydraft.completion.monitor import Monitoring
-
-logger = logging.getLogger(__name__)
 
 MakeAnalyser = Callable[[str, AnalyserSettings], Analyser | None]
 """(name, settings) -> the analyser, None: do without; raises `AnalyserError` for users."""

@@ -12,6 +12,8 @@ from typing import Any
 
 import pathspec
 
+from polydraft.monitors.analysers.catalogue import SPECS
+
 # Names of `polydraft.completion`, without what importing them costs (torch).
 DRAFTERS = (
     "auto",
@@ -31,38 +33,10 @@ DRAFTERS = (
     "superposed",
 )
 GUESSERS = ("auto", "none", "lookup", "recycling", "layer-skip")
-# Names of `polydraft.monitors`, likewise.
+# Likewise of `polydraft.monitors.monitoring`.
 MONITORS = ("dereference", "imports", "calls", "names", "errors")
-ANALYSERS = (
-    "ty",
-    "jedi",
-    "pyrefly",
-    "typescript",
-    "typescript-language-server",
-    "clangd",
-    "gopls",
-    "rust-analyzer",
-    "jdtls",
-    "multilspy",
-)
-ANALYSED = (  # LSP language ids
-    "python",
-    "typescript",
-    "typescriptreact",
-    "javascript",
-    "javascriptreact",
-    "c",
-    "cpp",
-    "go",
-    "rust",
-    "java",
-    "csharp",
-    "kotlin",
-    "ruby",
-    "dart",
-    "php",
-    "elixir",
-)
+ANALYSERS = tuple(spec.name for spec in SPECS)
+ANALYSED = tuple(dict.fromkeys(language for spec in SPECS for language in spec.languages))
 POLICIES = ("ead", "bild", "spec", "cascade", "small", "large")
 MULTILINE = MappingProxyType({"auto": None, "always": True, "never": False})
 _WEIGHTS = ("auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32")

@@ -13,16 +13,16 @@ nothing is impossible.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from polydraft.completion.monitor import FREE, Constraint, Evidence, Likely, Mask
+from polydraft.completion.monitor import FREE, Constraint, Likely, Mask
 from polydraft.monitors.analysis import How, Signature
-from polydraft.monitors.broker import HANG, Answer, Broker
+from polydraft.monitors.broker import HANG, Answer
+from polydraft.monitors.context import Context
 from polydraft.monitors.open_call import OpenCall, open_call
-from polydraft.monitors.spot import Page, Spot
-from polydraft.monitors.strictness import Strictness
-from polydraft.monitors.vocabulary import ASSIGNS, CLOSES, Words
+from polydraft.monitors.spot import Spot
+from polydraft.monitors.vocabulary import ASSIGNS, CLOSES
 
 _BY_PLACE = (How.POSITIONAL, How.EITHER)
 
@@ -31,11 +31,7 @@ _BY_PLACE = (How.POSITIONAL, How.EITHER)
 class Calls:
     """The rule over one request's page."""
 
-    page: Page
-    broker: Broker
-    words: Words
-    strictness: Strictness
-    poll: Callable[[], None]
+    context: Context
     name: str = "calls"
 
     def foresee(self, spot: Spot) -> None:
@@ -47,18 +43,21 @@ class Calls:
         if spot.partial or not spot.bracketed:
             return FREE
         wanted = likely()
-        names_one = self.words.begins(ASSIGNS, wanted) and _NAMED.search(spot.head)
-        if not names_one and not self.words.begins(CLOSES, wanted):
+        names_one = self.context.words.begins(ASSIGNS, wanted) and _NAMED.search(spot.head)
+        if not names_one and not self.context.words.begins(CLOSES, wanted):
             return FREE
         call = open_call(spot)
         if call is None:
             return FREE
-        answer = self._ask(spot, call)
-        if not answer.wait(self.poll):
-            return FREE  # nothing is impossible, so there is nothing to take back
-        if answer.value is None or len(answer.value) != 1:
+        found = self.context.once_known(
+            self._ask(spot, call), lambda signatures: self._banned_in(call, signatures)
+        )
+        return FREE if found.late else found  # nothing is impossible: nothing to take back
+
+    def _banned_in(self, call: OpenCall, signatures: Sequence[Signature]) -> Constraint:
+        if len(signatures) != 1:
             return FREE
-        (signature,) = answer.value
+        (signature,) = signatures
         masks = [
             self._banned(sign, signature)
             for sign, wrong in (
@@ -70,15 +69,14 @@ class Calls:
         return Constraint(tuple(masks))
 
     def _banned(self, sign: bytes, signature: Signature) -> Mask:
-        grade, names = "open", len(signature.parameters)
-        evidence = Evidence(self.name, self.broker.analyser, grade, names)
-        tokens = self.words.beginning_with(sign)
-        return Mask(tokens, self.strictness.penalty, True, evidence)
+        evidence = self.context.evidence(self.name, "open", len(signature.parameters))
+        tokens = self.context.words.beginning_with(sign)
+        return Mask(tokens, self.context.strictness.penalty, True, evidence)
 
     def _ask(self, spot: Spot, call: OpenCall) -> Answer[tuple[Signature, ...]]:
-        key = ("signatures", *self.page.fingerprint, call.callee, call.line)
+        key = ("signatures", *self.context.page.fingerprint, call.callee, call.line)
         behind = len(call.arguments)
-        return self.broker.ask(
+        return self.context.ask(
             key, lambda analyser: analyser.signatures(spot.question(behind), HANG)
         )
 

@@ -16,16 +16,15 @@ A plain hard mask lacks the true name at 8 to 10 % of real Python dereferences
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from polydraft.completion.monitor import FREE, Constraint, Evidence, Likely, Mask
+from polydraft.completion.monitor import FREE, Constraint, Evidence, Likely, together
 from polydraft.monitors.analysis import Names
-from polydraft.monitors.broker import HANG, Answer, Broker
+from polydraft.monitors.broker import HANG, Answer
+from polydraft.monitors.context import Context
 from polydraft.monitors.receiver import Receiver, receiver_before
-from polydraft.monitors.spot import Page, Spot
-from polydraft.monitors.strictness import Strictness, masks_of
-from polydraft.monitors.vocabulary import Words
+from polydraft.monitors.spot import Spot
+from polydraft.monitors.strictness import masks_of
 
 _TARGETS = re.compile(r"\s*(?:[\w.]+\s*,\s*)*\Z")
 
@@ -45,11 +44,7 @@ class _Place:
 class Dereference:
     """The rule over one request's page."""
 
-    page: Page
-    broker: Broker
-    words: Words
-    strictness: Strictness
-    poll: Callable[[], None]
+    context: Context
     name: str = "dereference"
     _sets: dict[tuple[object, ...], tuple[frozenset[str], frozenset[str]]] = field(
         default_factory=dict
@@ -64,9 +59,7 @@ class Dereference:
 
     def constrain(self, spot: Spot, likely: Likely) -> Constraint:
         head = spot.head
-        found = [self._in_name(spot, head), self._at_receiver(spot, head, likely)]
-        masks = tuple(mask for each in found for mask in each.masks)
-        return Constraint(masks, any(each.late for each in found))
+        return together([self._in_name(spot, head), self._at_receiver(spot, head, likely)])
 
     # --- behind an operator: the name itself ---
 
@@ -74,24 +67,25 @@ class Dereference:
         place = self._behind_operator(spot, head)
         if place is None:
             return FREE
-        answer = self._ask(spot, place)
-        if not answer.wait(self.poll):
-            return Constraint(late=True)
-        if answer.value is None:
-            return FREE
+        return self.context.once_known(
+            self._ask(spot, place), lambda found: self._fitting(spot, place, head, found)
+        )
+
+    def _fitting(self, spot: Spot, place: _Place, head: str, found: Names) -> Constraint:
+        """The tokens that go on with a name, or end it."""
         typed = self._typed(head)
-        narrow, wide = self._names(spot, place, answer.value)
+        narrow, wide = self._names(spot, place, found)
         if spot.draft.endswith(typed) and len(typed) >= len(spot.draft):  # still the cursor's name
             narrow, wide = self._cut(narrow), self._cut(wide)
         spelled = typed.encode() + spot.partial
         masks = masks_of(
-            answer.value.grade,
-            self.strictness,
+            found.grade,
+            self.context.strictness,
             place.defining,
-            lambda names: self.words.names.tokens(names, spelled),
+            lambda names: self.context.words.names.tokens(names, spelled),
             narrow,
             wide,
-            self._evidence(answer.value),
+            self._evidence(found),
         )
         return Constraint(tuple(mask for mask in masks if mask.tokens.numel()))
 
@@ -100,52 +94,51 @@ class Dereference:
         if typed[:1].isdigit():
             return None
         before = head[: len(head) - len(typed)]
-        for operator in self.words.operators:
+        for operator in self.context.words.operators:
             if before.endswith(operator):
-                receiver = receiver_before(before.removesuffix(operator), self.page.grammar)
+                receiver = receiver_before(before.removesuffix(operator), self.context.page.grammar)
                 behind = len(operator) + len(typed)
                 return self._place(spot, head, receiver, operator, behind)
         return None
 
     def _typed(self, head: str) -> str:
-        return self.page.grammar.name_at_end(head)
+        return self.context.page.grammar.name_at_end(head)
 
     # --- before an operator: tokens that hold it and the beginning of a name ---
 
     def _at_receiver(self, spot: Spot, head: str, likely: Likely) -> Constraint:
-        receiver = receiver_before(head, self.page.grammar)
+        receiver = receiver_before(head, self.context.page.grammar)
         if receiver is None or spot.partial:
             return FREE
-        operator = self.words.operator_of(likely())
+        operator = self.context.words.operator_of(likely())
         if operator is None:
             return FREE
         place = self._place(spot, head, receiver, operator, 0)
         if place is None:
             return FREE
-        answer = self._ask(spot, place)
-        if not answer.wait(self.poll):
-            return Constraint(late=True)
-        if answer.value is None:
-            return FREE
-        masks = masks_of(
-            answer.value.grade,
-            self.strictness,
-            place.defining,
-            self.words.behind(operator).others,
-            *self._names(spot, place, answer.value),
-            self._evidence(answer.value),
-        )
-        return Constraint(
-            tuple(Mask(each.tokens, each.penalty, True, each.evidence) for each in masks)
+        return self.context.once_known(
+            self._ask(spot, place), lambda found: self._wrong(spot, place, found)
         )
 
+    def _wrong(self, spot: Spot, place: _Place, found: Names) -> Constraint:
+        """The tokens that hold the operator and begin no name behind it."""
+        masks = masks_of(
+            found.grade,
+            self.context.strictness,
+            place.defining,
+            self.context.words.behind(place.operator).others,
+            *self._names(spot, place, found),
+            self._evidence(found),
+        )
+        return Constraint(tuple(replace(mask, banned=True) for mask in masks))
+
     def _before_operator(self, spot: Spot, head: str) -> _Place | None:
-        receiver = receiver_before(head, self.page.grammar)
-        return self._place(spot, head, receiver, self.page.grammar.operators[0], 0)
+        receiver = receiver_before(head, self.context.page.grammar)
+        return self._place(spot, head, receiver, self.context.page.grammar.operators[0], 0)
 
     def _is_usual(self, receiver: Receiver) -> bool:
         """Whether the page has an operator behind the same path."""
-        return bool(receiver.path) and bool(self.page.members_of(receiver.path))
+        return bool(receiver.path) and bool(self.context.page.members_of(receiver.path))
 
     # --- what is asked, and what the answer allows ---
 
@@ -155,19 +148,19 @@ class Dereference:
         if receiver is None or self._is_import(head, receiver):
             return None
         line = head[head.rfind("\n", 0, receiver.start) + 1 : receiver.start]
-        grammar = self.page.grammar
+        grammar = self.context.page.grammar
         defining = grammar.open_classes and _TARGETS.match(line) is not None
-        key = ("members", *self.page.fingerprint, receiver.text, operator)
+        key = ("members", *self.context.page.fingerprint, receiver.text, operator)
         return _Place(receiver, operator, behind, defining, (*key, *_related(spot, head, receiver)))
 
     def _is_import(self, head: str, receiver: Receiver) -> bool:
         line = head[head.rfind("\n", 0, receiver.start) + 1 :].lstrip()
-        return self.page.language == "python" and line.startswith(("import ", "from "))
+        return self.context.page.language == "python" and line.startswith(("import ", "from "))
 
     def _ask(self, spot: Spot, place: _Place) -> Answer[Names]:
         typed = max(0, place.behind - len(place.operator))
         missing = "" if place.behind else place.operator
-        return self.broker.ask(
+        return self.context.ask(
             place.key, lambda analyser: analyser.names(spot.question(typed, missing), HANG)
         )
 
@@ -178,29 +171,29 @@ class Dereference:
         known = self._sets.get(place.key)
         if known is None:
             listed = narrow = frozenset(name.text for name in answer.names)
-            if self.strictness.of_file:
+            if self.context.strictness.of_file:
                 narrow = self._usual(place, listed)
-            if self.strictness.of_file and place.receiver.path:
-                narrow |= self.page.members_of(place.receiver.path)
+            if self.context.strictness.of_file and place.receiver.path:
+                narrow |= self.context.page.members_of(place.receiver.path)
                 narrow |= spot.members_of(place.receiver.path, place.behind)
-            known = self._sets[place.key] = (narrow, narrow | listed | self.page.members)
+            known = self._sets[place.key] = (narrow, narrow | listed | self.context.page.members)
         return known
 
     def _usual(self, place: _Place, names: frozenset[str]) -> frozenset[str]:
         """Without what every object has and hardly anybody writes: Python's special methods."""
-        if self.page.language != "python" or place.receiver.text.endswith("super()"):
+        if self.context.page.language != "python" or place.receiver.text.endswith("super()"):
             return names
         return frozenset(name for name in names if not name.startswith("__"))
 
     def _cut(self, names: frozenset[str]) -> frozenset[str]:
         """Names whose end stands behind the cursor already, beside the whole ones."""
-        cut = self.page.cut_name
+        cut = self.context.page.cut_name
         if not cut:
             return names
         return names | {name.removesuffix(cut) for name in names if name.endswith(cut)}
 
     def _evidence(self, answer: Names) -> Evidence:
-        return Evidence(self.name, self.broker.analyser, answer.grade.value, len(answer.names))
+        return self.context.evidence(self.name, answer.grade.value, len(answer.names))
 
 
 def _related(spot: Spot, head: str, receiver: Receiver) -> tuple[str, ...]:

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 import torch
 
 from polydraft.completion.monitor import FREE, Constraint, Evidence, Likely, Mask
-from polydraft.monitors.spot import Page, Spot
-from polydraft.monitors.strictness import Strictness
-from polydraft.monitors.vocabulary import Words
+from polydraft.monitors.context import Context
+from polydraft.monitors.spot import Spot
 
 _GAP = " "
 _READ = re.compile(
@@ -34,9 +33,7 @@ _ALWAYS |= {"f", "r", "b", "u", "rb", "br", "fr", "rf"}  # of strings
 class FreeNames:
     """The rule over one request's page."""
 
-    page: Page
-    words: Words
-    strictness: Strictness
+    context: Context
     name: str = "names"
 
     def foresee(self, spot: Spot) -> None:
@@ -59,7 +56,7 @@ class FreeNames:
     def _typed(self, spot: Spot, typed: str) -> Constraint:
         """A name that has begun goes on as one that is known, if it can."""
         known = self._known(spot, typed)
-        tokens = self.words.names.tokens(known, typed.encode())
+        tokens = self.context.words.names.tokens(known, typed.encode())
         if not tokens.numel():
             return FREE
         return Constraint((self._mask(tokens, known, banned=False),))
@@ -67,16 +64,16 @@ class FreeNames:
     def _gap(self, spot: Spot) -> Constraint:
         """Of the tokens that begin with a space and a name, those of no known name lose."""
         known = self._known(spot, "")
-        tokens = self.words.behind(_GAP).others(known)
+        tokens = self.context.words.behind(_GAP).others(known)
         return Constraint((self._mask(tokens, known, banned=True),))
 
     def _mask(self, tokens: torch.Tensor, known: frozenset[str], banned: bool) -> Mask:
-        evidence = Evidence(self.name, "", "open", len(known))
-        return Mask(tokens, self.strictness.penalty, banned, evidence)
+        evidence = Evidence(self.name, "", "open", len(known))  # the page's, not an analyser's
+        return Mask(tokens, self.context.strictness.penalty, banned, evidence)
 
     def _known(self, spot: Spot, typed: str) -> frozenset[str]:
         made = spot.page.grammar.name.findall(spot.draft[: len(spot.draft) - len(typed)])
-        return self.page.identifiers | _ALWAYS | frozenset(made)
+        return self.context.page.identifiers | _ALWAYS | frozenset(made)
 
 
 def _reads(before: str) -> bool:

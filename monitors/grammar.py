@@ -11,12 +11,10 @@ from functools import cached_property, lru_cache
 @dataclass(frozen=True)
 class Grammar:
     """`operators` lead from a receiver to its member; `extra` are characters of names beside
-    letters, digits and `_`; `selves` are the names of one's own instance, on which new members may
-    be made anywhere."""
+    letters, digits and `_`."""
 
     operators: tuple[str, ...] = (".",)
     extra: str = ""
-    selves: frozenset[str] = frozenset()
     open_classes: bool = False  # members may be made by assignment
     words: frozenset[str] = field(default_factory=frozenset)  # that no operator may follow
 
@@ -28,9 +26,14 @@ class Grammar:
         return rf"{begin}[\w{extra}]*"
 
     @cached_property
+    def longest_first(self) -> tuple[str, ...]:
+        """The operators, those before others that they begin with."""
+        return tuple(sorted(self.operators, key=len, reverse=True))
+
+    @cached_property
     def operator(self) -> str:
-        """A regular expression of any operator, the longest first."""
-        return "|".join(map(re.escape, sorted(self.operators, key=len, reverse=True)))
+        """A regular expression of any operator."""
+        return "|".join(map(re.escape, self.longest_first))
 
     @cached_property
     def name(self) -> re.Pattern[str]:
@@ -75,15 +78,12 @@ _PYTHON_WORDS = frozenset(keyword.kwlist) - {"None", "True", "False"}
 _SCRIPT = Grammar(
     (".", "?."),
     "$",
-    frozenset({"this"}),
     words=frozenset({"return", "case", "typeof", "await", "in", "of", "new", "delete", "void"})
     | {"throw", "else", "do", "yield"},
 )
 _C = Grammar((".", "->", "::"), words=frozenset({"return", "case", "else", "throw"}))
 _GRAMMARS = {
-    "python": Grammar(
-        (".",), "", frozenset({"self", "cls"}), open_classes=True, words=_PYTHON_WORDS
-    ),
+    "python": Grammar((".",), open_classes=True, words=_PYTHON_WORDS),
     "javascript": replace(_SCRIPT, open_classes=True),
     "javascriptreact": replace(_SCRIPT, open_classes=True),
     "typescript": _SCRIPT,
@@ -100,7 +100,3 @@ _GRAMMARS = {
 def grammar_of(language: str) -> Grammar:
     """Of an LSP language id; one that is not known has names and a dot."""
     return _GRAMMARS.get(language, Grammar())
-
-
-def knows(language: str) -> bool:
-    return language in _GRAMMARS

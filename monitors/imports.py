@@ -8,15 +8,14 @@ open      such a name loses some log-probability
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from polydraft.completion.monitor import FREE, Constraint, Evidence, Likely
+from polydraft.completion.monitor import FREE, Constraint, Likely
 from polydraft.monitors.analysis import Names
-from polydraft.monitors.broker import HANG, Answer, Broker
+from polydraft.monitors.broker import HANG, Answer
+from polydraft.monitors.context import Context
 from polydraft.monitors.spot import Page, Spot
-from polydraft.monitors.strictness import Strictness, masks_of
-from polydraft.monitors.vocabulary import Words
+from polydraft.monitors.strictness import masks_of
 
 _MODULE = re.compile(r"(?:^|\n)[ \t]*(?P<how>import|from)[ \t]+(?P<path>(?:\.|\w+\.)*)\Z")
 _MEMBER = re.compile(
@@ -31,11 +30,7 @@ _GAP = " "
 class Imports:
     """The rule over one request's page."""
 
-    page: Page
-    broker: Broker
-    words: Words
-    strictness: Strictness
-    poll: Callable[[], None]
+    context: Context
     name: str = "imports"
 
     def foresee(self, spot: Spot) -> None:
@@ -47,25 +42,22 @@ class Imports:
         place = _place(spot.head)
         if place is None:
             return FREE
-        answer = self._ask(spot, place)
-        if not answer.wait(self.poll):
-            return Constraint(late=True)
-        if answer.value is None:
-            return FREE
-        return self._masks(spot, place, answer.value)
+        return self.context.once_known(
+            self._ask(spot, place), lambda names: self._masks(spot, place, names)
+        )
 
     def _masks(self, spot: Spot, place: _Place, found: Names) -> Constraint:
         names = frozenset(name.text for name in found.names)
-        if self.strictness.of_file and names:
-            names |= _imported(self.page, place.path)
-        evidence = Evidence(self.name, self.broker.analyser, found.grade.value, len(found.names))
+        if self.context.strictness.of_file and names:
+            names |= _imported(self.context.page, place.path)
+        evidence = self.context.evidence(self.name, found.grade.value, len(found.names))
         grade, typed = found.grade, place.typed.encode() + spot.partial
         if typed:
             masks = masks_of(
                 grade,
-                self.strictness,
+                self.context.strictness,
                 False,
-                lambda allowed: self.words.names.tokens(allowed, typed),
+                lambda allowed: self.context.words.names.tokens(allowed, typed),
                 names,
                 names,
                 evidence,
@@ -74,9 +66,9 @@ class Imports:
         # A bracket, a comma or a new line may come as well: only wrong names are banned.
         masks = masks_of(
             grade,
-            self.strictness,
+            self.context.strictness,
             False,
-            lambda allowed: self.words.wrong_starts(allowed, attached=not place.gap),
+            lambda allowed: self.context.words.wrong_starts(allowed, attached=not place.gap),
             names,
             names,
             evidence,
@@ -85,9 +77,9 @@ class Imports:
 
     def _ask(self, spot: Spot, place: _Place) -> Answer[Names]:
         # What a module holds depends on no line of the page, but on the other documents.
-        key = ("imports", self.page.path, self.page.others_fingerprint, place.path)
+        key = ("imports", self.context.page.path, self.context.page.others_fingerprint, place.path)
         cut, gap = len(place.typed), _GAP if place.gap else ""
-        return self.broker.ask(key, lambda analyser: analyser.names(spot.question(cut, gap), HANG))
+        return self.context.ask(key, lambda analyser: analyser.names(spot.question(cut, gap), HANG))
 
 
 @dataclass(frozen=True, slots=True)

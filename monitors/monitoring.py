@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from polydraft.completion.monitor import Monitor
 from polydraft.completion.protocols import Tokenizer
@@ -11,6 +11,7 @@ from polydraft.completion.types import Draft, Request
 from polydraft.monitors.analysis import Buffer
 from polydraft.monitors.broker import Broker
 from polydraft.monitors.calls import Calls
+from polydraft.monitors.context import Context
 from polydraft.monitors.dereference import Dereference
 from polydraft.monitors.free_names import FreeNames
 from polydraft.monitors.imports import Imports
@@ -19,57 +20,32 @@ from polydraft.monitors.strictness import STRICTNESS, Strictness
 from polydraft.monitors.text_monitor import Rule, TextMonitor
 from polydraft.monitors.verdict import ask, judged
 from polydraft.monitors.vocabularies import Vocabularies
-from polydraft.monitors.vocabulary import Words
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What a rule is made of: one request's page, and what it may ask."""
+class Kind:
+    """How a rule is made; `asks` an analyser, or goes by the text alone."""
 
-    page: Page
-    words: Words
-    strictness: Strictness
-    broker: Broker | None  # None: there is no analyser for the language
-    poll: Callable[[], None]
+    make: Callable[[Context], Rule]
+    asks: bool = True
+    only_python: bool = True
 
-
-def _dereference(context: Context) -> Rule | None:
-    if context.broker is None:
-        return None
-    return Dereference(
-        context.page, context.broker, context.words, context.strictness, context.poll
-    )
+    def serves(self, context: Context) -> bool:
+        analysed = context.broker is not None or not self.asks
+        return analysed and (context.page.language == "python" or not self.only_python)
 
 
-def _imports(context: Context) -> Rule | None:
-    if context.broker is None or context.page.language != "python":
-        return None
-    return Imports(context.page, context.broker, context.words, context.strictness, context.poll)
-
-
-def _calls(context: Context) -> Rule | None:
-    if context.broker is None or context.page.language != "python":
-        return None
-    return Calls(context.page, context.broker, context.words, context.strictness, context.poll)
-
-
-def _names(context: Context) -> Rule | None:
-    if context.page.language != "python":
-        return None
-    return FreeNames(context.page, context.words, context.strictness)
-
-
-RULES: dict[str, Callable[[Context], Rule | None]] = {
-    "dereference": _dereference,
-    "imports": _imports,
-    "calls": _calls,
-    "names": _names,
+RULES: dict[str, Kind] = {
+    "dereference": Kind(Dereference, only_python=False),
+    "imports": Kind(Imports),
+    "calls": Kind(Calls),
+    "names": Kind(FreeNames, asks=False),
 }
 ERRORS = "errors"  # the one that looks at finished drafts
 MONITORS = (*RULES, ERRORS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DocumentMonitoring:
     """Implements `monitor.Monitoring` for one document; `path` is absolute, "" for none.
 
@@ -82,6 +58,7 @@ class DocumentMonitoring:
     others: tuple[Buffer, ...] = ()
     rules: Sequence[str] = MONITORS
     strictness: Strictness = STRICTNESS["graded"]
+    _pages: dict[tuple[str, str], Page] = field(default_factory=dict, init=False, compare=False)
 
     def monitor(
         self, request: Request, tokenizer: Tokenizer, held_back: str, poll: Callable[[], None]
@@ -92,8 +69,8 @@ class DocumentMonitoring:
         if words is None:
             return None
         context = Context(page, words, self.strictness, self.broker, poll)
-        wanted = [RULES[name](context) for name in self.rules if name in RULES]
-        rules = [rule for rule in wanted if rule is not None]
+        wanted = [RULES[name] for name in self.rules if name in RULES]
+        rules = [kind.make(context) for kind in wanted if kind.serves(context)]
         return TextMonitor(page, tokenizer, rules) if rules else None
 
     def glance(self, request: Request, draft: Draft) -> None:
@@ -108,4 +85,8 @@ class DocumentMonitoring:
         return judged(drafts, request, self._page(request), self.broker, poll)
 
     def _page(self, request: Request) -> Page:
-        return Page(self.path, request.language, request.prefix, request.suffix, self.others)
+        """The request's own page, made once for all of its drafts."""
+        place = request.prefix, request.suffix
+        if place not in self._pages:
+            self._pages[place] = Page(self.path, request.language, *place, self.others)
+        return self._pages[place]

@@ -44,7 +44,7 @@ def receiver_before(head: str, grammar: Grammar) -> Receiver | None:
 
 
 def _split(text: str, grammar: Grammar) -> list[str]:
-    for operator in sorted(grammar.operators, key=len, reverse=True):
+    for operator in grammar.longest_first:
         text = text.replace(operator, "\0")
     return text.split("\0")
 
@@ -72,7 +72,7 @@ def _start(head: str, grammar: Grammar) -> int:
             if begin == len(head):
                 return begin
             at = begin
-            operator = next((o for o in _by_length(grammar) if head.endswith(o, 0, at)), None)
+            operator = next((o for o in grammar.longest_first if head.endswith(o, 0, at)), None)
             if operator is None:
                 return at
             before = head[: at - len(operator)].rstrip()
@@ -80,10 +80,6 @@ def _start(head: str, grammar: Grammar) -> int:
                 return at
             at = len(before)
     return at
-
-
-def _by_length(grammar: Grammar) -> list[str]:
-    return sorted(grammar.operators, key=len, reverse=True)
 
 
 def _goes_on(char: str, grammar: Grammar) -> bool:

@@ -15,6 +15,7 @@ from hashlib import blake2b
 
 from polydraft.completion.brackets import (
     CLOSER_OF,
+    Scan,
     missing_closers,
     open_closers,
     scan,
@@ -127,7 +128,7 @@ class Page:
         return self._members[receiver]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Spot:
     """`draft` is the text so far; `partial` the bytes of a character that is not whole yet."""
 
@@ -135,7 +136,7 @@ class Spot:
     draft: str
     partial: bytes = b""
 
-    @property
+    @cached_property
     def head(self) -> str:
         """The last of what stands before the spot."""
         missing = _LOOK_BACK - len(self.draft)
@@ -144,13 +145,16 @@ class Spot:
     @property
     def inside(self) -> str:
         """What string or comment the spot is in."""
-        return scan(self.draft, self.page.language, self.page.inside).inside
+        return self._scan.inside
 
-    @property
+    @cached_property
     def bracketed(self) -> bool:
         """Whether a bracket is open."""
-        events = scan(self.draft, self.page.language, self.page.inside).events
-        return bool(open_closers((*self.page.opened, *events)))
+        return bool(open_closers((*self.page.opened, *self._scan.events)))
+
+    @cached_property
+    def _scan(self) -> Scan:
+        return scan(self.draft, self.page.language, self.page.inside)
 
     def members_of(self, receiver: str, behind: int) -> frozenset[str]:
         """As `Page.members_of`, in the draft up to `behind` code points before the spot."""

@@ -9,7 +9,7 @@ import codecs
 from collections.abc import Sequence
 from typing import Protocol
 
-from polydraft.completion.monitor import FREE, Constraint, Likely, State
+from polydraft.completion.monitor import FREE, Constraint, Likely, State, together
 from polydraft.completion.protocols import Tokenizer
 from polydraft.monitors.spot import Page, Spot
 
@@ -54,9 +54,7 @@ class TextMonitor:
         spot = self._spot(state)
         if spot is None:
             return FREE
-        found = [rule.constrain(spot, likely) for rule in self._rules]
-        masks = tuple(mask for each in found for mask in each.masks)
-        return Constraint(masks, any(each.late for each in found))
+        return together([rule.constrain(spot, likely) for rule in self._rules])
 
     def _spot(self, state: State) -> Spot | None:
         """None in a string or a comment."""

@@ -18,7 +18,7 @@ class Words:
     """Names as tokens, with an operator before them in the same token or without."""
 
     def __init__(self, tokenizer: Spelling, grammar: Grammar) -> None:
-        self.operators = sorted(grammar.operators, key=len, reverse=True)
+        self.operators = grammar.longest_first
         self._tokenizer = tokenizer
         self._extra = grammar.extra
         self._behind: dict[str, NameMasks] = {}

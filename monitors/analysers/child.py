@@ -14,7 +14,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, Generic, TypeVar
 
 from polydraft.monitors.analysis import AnalyserError
@@ -33,7 +33,6 @@ class Child(Generic[T]):
         command: Sequence[str],
         read: Callable[[IO[bytes]], T | None],
         folder: str | None = None,
-        environment: Mapping[str, str] | None = None,
     ) -> None:
         """`name` is for messages; raises `AnalyserError` if the program cannot be started."""
         self.name = name
@@ -48,7 +47,6 @@ class Child(Generic[T]):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=folder,
-                env={**os.environ, **(environment or {})},
                 start_new_session=True,
             )
         except OSError as error:

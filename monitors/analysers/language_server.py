@@ -31,7 +31,6 @@ class ServerSettings:
 
     initialization: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -52,9 +51,7 @@ class LanguageServer:
         self.name = name
         self._root = root
         self._settings = settings
-        self.child: Child[dict[str, Any]] = Child(
-            name, command, read_message, root, settings.environment
-        )
+        self.child: Child[dict[str, Any]] = Child(name, command, read_message, root)
         answers = {
             "workspace/configuration": self._configuration,
             "workspace/workspaceFolders": lambda _: [self._folder],

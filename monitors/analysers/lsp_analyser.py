@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 from polydraft.monitors.analysers.language_server import LanguageServer, ServerSettings
 from polydraft.monitors.analysers.lsp_replies import names_of, problems_of, signatures_of
+from polydraft.monitors.analysers.restarted import Restarted
 from polydraft.monitors.analysis import (
     AnalyserError,
     AnalyserSettings,
@@ -51,12 +51,10 @@ class LspAnalyser:
     ) -> None:
         self.name = name
         self.languages = traits.languages
-        self._command = tuple(command)
         self._traits = traits
-        self._root = settings.root
-        self._lock = threading.Lock()
-        self._server: LanguageServer | None = None
-        self._closed = False
+        self._process = Restarted(
+            name, lambda: LanguageServer(name, tuple(command), settings.root, traits.settings)
+        )
 
     def names(self, question: Question, timeout: float) -> Names:
         def ask(server: LanguageServer, uri: str, until: float) -> Names:
@@ -84,11 +82,7 @@ class LspAnalyser:
         return self._with_server(question, timeout, ask)
 
     def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            server, self._server = self._server, None
-        if server is not None:
-            server.kill()
+        self._process.close()
 
     def _grade(self, question: Question, found: Sequence[Name]) -> Grade:
         if len(found) > _MOST or not any(_tells(name.text) for name in found):
@@ -102,39 +96,23 @@ class LspAnalyser:
     def _with_server(
         self, question: Question, timeout: float, ask: Callable[[LanguageServer, str, float], T]
     ) -> T:
-        server = self._running()
+        server = self._process.get()
         until = time.monotonic() + timeout
         try:
             server.wait(until)
             uri = server.tell((question.buffer, *question.others))
             answer = ask(server, uri, until)
         except TimeoutError:
-            self._end(server)
+            self._process.end(server)
             raise AnalyserError(f"{self.name} did not answer within {timeout:g} s.") from None
         except Starting:
             raise
         except AnalyserError:
-            self._end(server)
+            self._process.end(server)
             raise
         if server.child.memory() > _MEMORY:
-            self._end(server)
+            self._process.end(server)
         return answer
-
-    def _running(self) -> LanguageServer:
-        with self._lock:
-            if self._closed:
-                raise AnalyserError(f"{self.name} is closed.")
-            if self._server is None:
-                self._server = LanguageServer(
-                    self.name, self._command, self._root, self._traits.settings
-                )
-            return self._server
-
-    def _end(self, server: LanguageServer) -> None:
-        with self._lock:
-            if self._server is server:
-                self._server = None
-        server.kill()
 
 
 def _tells(name: str) -> bool:

@@ -6,12 +6,12 @@ What is said between the two stands in `jedi_worker.py`. A worker knows no probl
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from typing import IO, Any
 
 from polydraft.monitors.analysers.child import Child
+from polydraft.monitors.analysers.restarted import Restarted
 from polydraft.monitors.analysis import (
     AnalyserError,
     Grade,
@@ -37,11 +37,9 @@ class WorkerAnalyser:
         self.name = name
         self.languages = frozenset(languages)
         self._command = tuple(command)
-        self._lock = threading.Lock()
-        self._child: Child[dict[str, Any]] | None = None
+        self._process = Restarted(name, self._started)
         self._ready_by: float | None = None  # None: it has answered
         self._owed = 0  # answers that nobody waits for any more
-        self._closed = False
 
     def names(self, question: Question, timeout: float) -> Names:
         answer = self._ask("names", question, timeout)
@@ -59,14 +57,10 @@ class WorkerAnalyser:
         return ()
 
     def close(self) -> None:
-        with self._lock:
-            self._closed = True
-            child, self._child = self._child, None
-        if child is not None:
-            child.kill()
+        self._process.close()
 
     def _ask(self, task: str, question: Question, timeout: float) -> dict[str, Any]:
-        child = self._running()
+        child = self._process.get()
         until = time.monotonic() + timeout
         try:
             child.send(_spelled(task, question))
@@ -75,13 +69,13 @@ class WorkerAnalyser:
         except TimeoutError:
             if self._ready_by is not None and time.monotonic() < self._ready_by:
                 raise Starting(f"{self.name} is still starting.") from None
-            self._end(child)
+            self._process.end(child)
             raise AnalyserError(f"{self.name} did not answer within {timeout:g} s.") from None
         except AnalyserError:
-            self._end(child)
+            self._process.end(child)
             raise
         if child.memory() > _MEMORY:
-            self._end(child)
+            self._process.end(child)
         if "error" in answer:
             return {"names": [], "grade": Grade.UNKNOWN, "signatures": []}
         return answer
@@ -94,21 +88,10 @@ class WorkerAnalyser:
             if self._owed == 0:
                 return answer
 
-    def _running(self) -> Child[dict[str, Any]]:
-        with self._lock:
-            if self._closed:
-                raise AnalyserError(f"{self.name} is closed.")
-            if self._child is None:
-                self._child = Child(self.name, self._command, _next)
-                self._ready_by = time.monotonic() + _STARTS
-                self._owed = 0
-            return self._child
-
-    def _end(self, child: Child[dict[str, Any]]) -> None:
-        with self._lock:
-            if self._child is child:
-                self._child = None
-        child.kill()
+    def _started(self) -> Child[dict[str, Any]]:
+        self._ready_by = time.monotonic() + _STARTS
+        self._owed = 0
+        return Child(self.name, self._command, _next)
 
 
 def _next(output: IO[bytes]) -> dict[str, Any] | None:

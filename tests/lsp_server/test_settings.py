@@ -9,7 +9,7 @@ import pytest
 from polydraft.completion.switching import POLICIES, Thresholds
 from polydraft.lsp_server import setting_rules
 from polydraft.lsp_server.client_options import parse_options
-from polydraft.lsp_server.setting_rules import THRESHOLDS
+from polydraft.lsp_server.setting_rules import MONITORS, THRESHOLDS
 from polydraft.lsp_server.settings import RULES, ModelSettings, Settings, Switching, merged, parse
 from polydraft.lsp_server.settings_file import read_file, without_untrusted_models
 from polydraft.lsp_server.workspace_settings import WorkspaceSettings
@@ -287,3 +287,9 @@ def test_a_changed_file_is_noticed(tmp_path: Path) -> None:
     file.unlink()
     settings.poll()
     assert (settings.problems, settings.current.k) == ((), 6)
+
+
+def test_the_monitors_of_the_settings_are_those_that_there_are() -> None:
+    from polydraft.monitors.monitoring import MONITORS as known
+
+    assert known == MONITORS

@@ -148,7 +148,7 @@ def test_drafts_come_although_the_analyser_hangs_and_it_is_said_once(
 ):
     monkeypatch.setattr("polydraft.monitors.dereference.HANG", 0.5)
     analyser = broker._analyser
-    child = analyser._child if analyser.name == "jedi" else analyser._server.child
+    child = getattr(analyser._process.current, "child", analyser._process.current)
     os.kill(child.pid, signal.SIGSTOP)
     monitoring = DocumentMonitoring(
         str(tmp_path / "new.py"), vocabularies, broker, rules=("dereference",)

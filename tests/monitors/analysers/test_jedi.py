@@ -138,7 +138,7 @@ def test_without_trust_only_the_workspace_and_the_standard_library_are_known(ana
 
 def test_one_that_is_killed_says_so_and_starts_anew(analyser):
     analyser.names(question("''.|"), 30)
-    pid = analyser._child.pid
+    pid = analyser._process.current.pid
     os.kill(pid, signal.SIGKILL)
     with pytest.raises(AnalyserError, match="ended"):
         analyser.names(question("''.|"), 30)
@@ -147,7 +147,7 @@ def test_one_that_is_killed_says_so_and_starts_anew(analyser):
 
 def test_one_that_hangs_is_ended_and_starts_anew(analyser):
     analyser.names(question("''.|"), 30)
-    pid = analyser._child.pid
+    pid = analyser._process.current.pid
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(AnalyserError, match="did not answer within"):
         analyser.names(question("''.|"), 0.2)
@@ -183,13 +183,13 @@ def test_nonsense_is_called_so(tmp_path, monkeypatch):
 def test_one_that_takes_too_much_memory_is_started_anew(analyser, monkeypatch):
     monkeypatch.setattr("polydraft.monitors.analysers.worker_analyser._MEMORY", 1)
     assert "split" in texts(analyser.names(question("''.|"), 30))
-    assert analyser._child is None
+    assert analyser._process.current is None
     assert "split" in texts(analyser.names(question("''.|"), 30))
 
 
 def test_closing_ends_the_process_and_may_be_done_again(analyser):
     analyser.names(question("''.|"), 30)
-    pid = analyser._child.pid
+    pid = analyser._process.current.pid
     analyser.close()
     analyser.close()
     with pytest.raises(ProcessLookupError):

@@ -198,7 +198,7 @@ def test_one_that_is_killed_or_hangs_says_so_and_starts_anew(make, tmp_path):
     asked = question(tmp_path, "python", "''.|")
     for sent, told in ((signal.SIGKILL, "ended"), (signal.SIGSTOP, "did not answer within")):
         assert "split" in texts(answered(lambda: analyser.names(asked, 30)))
-        pid = analyser._server.child.pid
+        pid = analyser._process.current.child.pid
         os.kill(pid, sent)
         with pytest.raises(AnalyserError, match=told):
             for _ in range(3):  # a pipe may take a message before it is known to be broken
@@ -231,7 +231,7 @@ def test_one_that_never_starts_is_waited_for_and_given_up_in_the_end(tmp_path, m
     asked = question(tmp_path, "python", "''.|")
     with pytest.raises(Starting):
         analyser.names(asked, 0.1)
-    server = analyser._server
+    server = analyser._process.current
     assert isinstance(server, LanguageServer)
     server._ready_by = 0.0
     with pytest.raises(AnalyserError, match="did not answer"):
@@ -246,7 +246,7 @@ def test_one_that_takes_too_much_memory_is_started_anew(make, tmp_path, monkeypa
     for _ in range(2):
         asked = question(tmp_path, "python", "''.|")
         assert "split" in texts(answered(lambda asked=asked: analyser.names(asked, 30)))
-        assert analyser._server is None
+        assert analyser._process.current is None
 
 
 def test_documents_without_a_file_are_served(make, tmp_path):

@@ -1,0 +1,42 @@
+"""What a rule is made of: one request's page, and what may be asked about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from polydraft.completion.monitor import FREE, Constraint, Evidence
+from polydraft.monitors.analysis import Analyser
+from polydraft.monitors.broker import Answer, Broker
+from polydraft.monitors.spot import Page
+from polydraft.monitors.strictness import Strictness
+from polydraft.monitors.vocabulary import Words
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`broker` is None where there is no analyser for the language; then nothing is asked."""
+
+    page: Page
+    words: Words
+    strictness: Strictness
+    broker: Broker | None
+    poll: Callable[[], None]
+
+    def ask(self, key: Hashable, run: Callable[[Analyser], T]) -> Answer[T]:
+        """As `Broker.ask`."""
+        assert self.broker is not None
+        return self.broker.ask(key, run)
+
+    def once_known(self, answer: Answer[T], then: Callable[[T], Constraint]) -> Constraint:
+        """What follows from an answer: `late` if it is not there in time, nothing if it is none."""
+        if not answer.wait(self.poll):
+            return Constraint(late=True)
+        return FREE if answer.value is None else then(answer.value)
+
+    def evidence(self, monitor: str, grade: str, names: int) -> Evidence:
+        analyser = "" if self.broker is None else self.broker.analyser
+        return Evidence(monitor, analyser, grade, names)
