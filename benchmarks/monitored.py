@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from polydraft.monitors.broker import HANG, Broker
 from polydraft.monitors.monitoring import MONITORS, DocumentMonitoring
 from polydraft.monitors.strictness import STRICTNESS
 from polydraft.monitors.vocabularies import Vocabularies
+
+_PAUSE = 0.05  # seconds from a keystroke to its request: VS Code waits for that long or longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,11 @@ class WorkspaceMonitoring:
         question = Question(Buffer(path, request.language, above + request.suffix), len(above))
         answer = broker.ask(("warm", request.path, above), lambda a: a.names(question, HANG))
         answer.done.wait(HANG)
+
+    def typed(self, request: Request) -> None:
+        """The last key before the request was hit, and a moment passed as editors let it pass."""
+        self._at(request).typed(request.prefix, request.suffix, request.language)
+        time.sleep(_PAUSE)
 
     def close(self) -> None:
         if self.inner.broker is not None:

@@ -41,7 +41,9 @@ from polydraft.monitors.vocabularies import Vocabularies
 
 NONE = "none"
 DEFAULT = "none,graded,plain"
-UNFORESEEN = "-unforeseen"  # a variant's name with this behind it: no analysis begins beforehand
+# Behind a variant's name:
+UNFORESEEN = "-unforeseen"  # no analysis begins before it is needed
+TYPED = "-typed"  # the last key before the request told the analyser, as in the server
 BUDGET = Budget(prompt_tokens=512, new_tokens=48)
 
 _VOCABULARIES = Vocabularies(patient=True)  # building one takes a third of a second
@@ -60,7 +62,7 @@ def monitorings(language: str) -> dict[str, MonitoringMaker | None]:
 
 
 def make(name: str, workspace: AnalyserSettings, language: str) -> Timed | None:
-    maker = monitorings(language)[name.removesuffix(UNFORESEEN)]
+    maker = monitorings(language)[name.removesuffix(UNFORESEEN).removesuffix(TYPED)]
     return None if maker is None else Timed(maker(workspace), not name.endswith(UNFORESEEN))
 
 
@@ -150,7 +152,12 @@ def at_point(
         warm = getattr(monitoring.monitoring, "warm", None) if monitoring is not None else None
         if warm is not None:
             warm(requests[k])
-    found = {(name, k): complete(completer, point, made[name, k], requests[k]) for name, k in order}
+    found = {}
+    for name, k in order:
+        monitoring = made[name, k]
+        if monitoring is not None and name.endswith(TYPED):
+            monitoring.monitoring.typed(requests[k])
+        found[name, k] = complete(completer, point, monitoring, requests[k])
     walked: dict[str, dict[str, Any]] = {}
     for (name, k), monitoring in made.items():
         if monitoring is not None:
@@ -219,7 +226,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--language", choices=LANGUAGES, default="python")
     parser.add_argument("--points", type=int, default=1000, help="at most so many")
     parser.add_argument("--split", choices=["dev", "test", "all"], default="test")
-    parser.add_argument("--variants", help=f"names by commas; also NAME{UNFORESEEN}")
+    parser.add_argument("--variants", help=f"names by commas; also NAME{UNFORESEEN}, NAME{TYPED}")
     parser.add_argument("--models", help="names by commas; monitors only in the default small one")
     parser.add_argument("--k", default="1,3", help="numbers of drafts, by commas")
     parser.add_argument("--typed", action="store_true", help="as if the line was just typed")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+import numpy as np
 import torch
 
 from polydraft.completion.monitor import Evidence, Likely, Mask, Monitor, State, constrained
@@ -71,15 +73,16 @@ class Watch:
 
     def _row(self, prefix: Prefix, logits: torch.Tensor) -> torch.Tensor:
         assert self._monitor is not None
-        found = self._monitor.constrain(self._state(prefix), lambda: _likely(logits))
+        found = self._monitor.constrain(self._state(prefix), cache(lambda: _likely(logits)))
         if found.late:
             self._late.add(prefix)
         if not found.masks:
             return logits
         result = constrained(logits, found.masks)
-        wanted, taken = int(logits.argmax()), int(result.argmax())
-        if wanted != taken:
-            cause = max(found.masks, key=lambda mask: mask.penalty if mask.loses(wanted) else 0.0)
+        wanted = _best(logits)
+        causes = [mask for mask in found.masks if mask.loses(wanted)]
+        if causes and (taken := _best(result)) != wanted:
+            cause = max(causes, key=lambda mask: mask.penalty)
             self._changes[prefix] = Change(cause.evidence, wanted, taken)
         return result
 
@@ -95,8 +98,14 @@ class Watch:
         return state
 
 
+# numpy looks through a vocabulary many times faster than torch's `argmax` and `nonzero` do.
+def _best(logits: torch.Tensor) -> int:
+    return int(logits.float().numpy(force=True).argmax())
+
+
 def _likely(logits: torch.Tensor) -> list[int]:
-    return torch.nonzero(logits > logits.amax() - LIKELY)[:, 0].tolist()
+    values = logits.float().numpy(force=True)
+    return np.flatnonzero(values > values.max() - LIKELY).tolist()
 
 
 def _only(token: int) -> Likely:

@@ -21,7 +21,7 @@ from polydraft.monitors.broker import HANG, Broker
 from polydraft.monitors.vocabularies import Vocabularies
 
 if TYPE_CHECKING:  # it imports torch
-    from polydraft.completion.monitor import Monitoring
+    from polydraft.monitors.monitoring import DocumentMonitoring
 
 MakeAnalyser = Callable[[str, AnalyserSettings], Analyser | None]
 """(name, settings) -> the analyser, None: do without; raises `AnalyserError` for users."""
@@ -50,7 +50,7 @@ class Analysts:
 
     def monitoring(
         self, document: Document, root: Path | None, settings: Settings, others: Iterable[Document]
-    ) -> Monitoring | None:
+    ) -> DocumentMonitoring | None:
         """What watches over a document's drafts; None: nothing does."""
         if not settings.monitors:
             return None

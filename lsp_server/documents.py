@@ -157,6 +157,17 @@ def changed(
     return replace(document, version=version, known_line_starts=document.known_line_starts)
 
 
+def end_of(
+    changes: Sequence[types.TextDocumentContentChangeEvent], document: Document, encoding: Encoding
+) -> int | None:
+    """Where in `document`, which has the changes, the text ends that the last of them put in."""
+    last = changes[-1] if changes else None
+    if not isinstance(last, types.TextDocumentContentChangePartial) or not last.text:
+        return None
+    start = offset_at(document, last.range.start, encoding)
+    return None if start is None else min(start + len(last.text), len(document.text))
+
+
 def _spliced(document: Document, start: int, end: int, text: str) -> Document:
     """The document with `text` in place of start..end, and its line index if that is easily had."""
     before, after = document.text[:start], document.text[end:]

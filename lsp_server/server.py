@@ -28,6 +28,7 @@ from polydraft.lsp_server.documents import (
     Document,
     Encoding,
     changed,
+    end_of,
     key_of,
     offset_at,
     opened,
@@ -126,9 +127,12 @@ class PolydraftServer(LanguageServer):
         if document is None:
             logger.warning("a change of a document that is not open: %s", params.text_document.uri)
             return
-        self.session.put(
-            changed(document, params.content_changes, params.text_document.version, self.encoding)
-        )
+        version = params.text_document.version
+        document = changed(document, params.content_changes, version, self.encoding)
+        self.session.put(document)
+        cursor = end_of(params.content_changes, document, self.encoding)
+        if cursor is not None:
+            self.session.typed(document, cursor)
 
     def did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         self.session.drop(key_of(params.text_document.uri))

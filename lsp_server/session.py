@@ -30,9 +30,10 @@ from polydraft.lsp_server.services import Services
 from polydraft.lsp_server.turns import Asked
 from polydraft.lsp_server.workspace import Folder, Workspace, Workspaces
 from polydraft.lsp_server.workspace_ngrams import WorkspaceNGrams
+from polydraft.monitors.grammar import NAMES_FOLLOW
 
 if TYPE_CHECKING:  # it imports torch
-    from polydraft.completion.monitor import Monitoring
+    from polydraft.monitors.monitoring import DocumentMonitoring
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +149,7 @@ class Session:
         if workspace.apply():
             self._calls.forget_anchors()
 
-    def _monitoring_for(self, document: Document) -> Monitoring | None:
+    def _monitoring_for(self, document: Document) -> DocumentMonitoring | None:
         path = document.path
         settings = self.workspaces.of(path).settings.current
         others = reversed(list(self.documents.values()))
@@ -173,6 +174,21 @@ class Session:
         self._ngrams.touch(root)
         if is_new:
             self._analysts.warm(document, root, self.workspaces.of(document.path).settings.current)
+
+    def typed(self, document: Document, offset: int) -> None:
+        """The user has typed up to `offset`: a request for drafts there will follow."""
+        workspace = self.workspaces.of(document.path)
+        before, after = document.text[:offset], document.text[offset:]
+        if (
+            workspace.models.in_use is None  # no request will be served, nor is torch there yet
+            or not before.endswith(NAMES_FOLLOW)
+            or len(document.text) > workspace.settings.current.max_file_size
+            or document.binary
+        ):
+            return
+        monitoring = self._monitoring_for(document)
+        if monitoring is not None:
+            monitoring.typed(with_line_feeds(before), with_line_feeds(after), document.language)
 
     def drop(self, uri: str) -> None:
         """A document was closed: its requests end."""

@@ -18,13 +18,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`broker` is None where there is no analyser for the language; then nothing is asked."""
+    """`broker` is None where there is no analyser for the language; then nothing is asked.
+
+    `vocabulary` is None where no token is looked at: rules only `foresee`.
+    """
 
     page: Page
-    words: Words
+    vocabulary: Words | None
     strictness: Strictness
     broker: Broker | None
     poll: Callable[[], None]
+
+    @property
+    def words(self) -> Words:
+        assert self.vocabulary is not None
+        return self.vocabulary
 
     def ask(self, key: Hashable, run: Callable[[Analyser], T]) -> Answer[T]:
         """As `Broker.ask`."""

@@ -94,7 +94,7 @@ class Dereference:
         if typed[:1].isdigit():
             return None
         before = head[: len(head) - len(typed)]
-        for operator in self.context.words.operators:
+        for operator in self.context.page.grammar.longest_first:
             if before.endswith(operator):
                 receiver = receiver_before(before.removesuffix(operator), self.context.page.grammar)
                 behind = len(operator) + len(typed)

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
+NAMES_FOLLOW = (".", "->", "::", "(", "import ", "from ")  # what analysers are asked behind
+
 
 @dataclass(frozen=True)
 class Grammar:
@@ -17,6 +19,8 @@ class Grammar:
     extra: str = ""
     open_classes: bool = False  # members may be made by assignment
     words: frozenset[str] = field(default_factory=frozenset)  # that no operator may follow
+    instances: frozenset[str] = field(default_factory=frozenset)  # one's own, by their usual names
+    stop: str = ""  # ends an expression also within brackets, whatever follows
 
     @cached_property
     def name_pattern(self) -> str:
@@ -83,7 +87,13 @@ _SCRIPT = Grammar(
 )
 _C = Grammar((".", "->", "::"), words=frozenset({"return", "case", "else", "throw"}))
 _GRAMMARS = {
-    "python": Grammar((".",), open_classes=True, words=_PYTHON_WORDS),
+    "python": Grammar(
+        (".",),
+        open_classes=True,
+        words=_PYTHON_WORDS,
+        instances=frozenset({"self", "cls"}),
+        stop=";",
+    ),
     "javascript": replace(_SCRIPT, open_classes=True),
     "javascriptreact": replace(_SCRIPT, open_classes=True),
     "typescript": _SCRIPT,

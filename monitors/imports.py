@@ -34,12 +34,12 @@ class Imports:
     name: str = "imports"
 
     def foresee(self, spot: Spot) -> None:
-        place = _place(spot.head)
+        place = _place(spot)
         if place is not None:
             self._ask(spot, place)
 
     def constrain(self, spot: Spot, likely: Likely) -> Constraint:
-        place = _place(spot.head)
+        place = _place(spot)
         if place is None:
             return FREE
         return self.context.once_known(
@@ -93,7 +93,13 @@ class _Place:
     gap: bool = False
 
 
-def _place(head: str) -> _Place | None:
+def _place(spot: Spot) -> _Place | None:
+    head = spot.head
+    # An import begins on this line, or before the one parenthesis that is open.
+    begin = head.rfind("\n", 0, head.rfind("(") if spot.bracketed else None) + 1
+    head = head[begin:]
+    if not head.lstrip().startswith(("import", "from")):
+        return None
     found = _TYPED.search(head)
     typed = found.group() if found else ""
     before = head[: len(head) - len(typed)]

@@ -14,8 +14,9 @@ from polydraft.monitors.calls import Calls
 from polydraft.monitors.context import Context
 from polydraft.monitors.dereference import Dereference
 from polydraft.monitors.free_names import FreeNames
+from polydraft.monitors.grammar import NAMES_FOLLOW
 from polydraft.monitors.imports import Imports
-from polydraft.monitors.spot import Page
+from polydraft.monitors.spot import Page, Spot
 from polydraft.monitors.strictness import STRICTNESS, Strictness
 from polydraft.monitors.text_monitor import Rule, TextMonitor
 from polydraft.monitors.verdict import ask, judged
@@ -68,10 +69,30 @@ class DocumentMonitoring:
         words = self.vocabularies.words(tokenizer, page.grammar)
         if words is None:
             return None
-        context = Context(page, words, self.strictness, self.broker, poll)
+        rules = self._made(Context(page, words, self.strictness, self.broker, poll))
+        if not rules:
+            return None
+        monitor = TextMonitor(page, tokenizer, rules)
+        monitor.foresee(held_back.encode())  # which the draft is certain to begin with
+        return monitor
+
+    def typed(self, prefix: str, suffix: str, language: str) -> None:
+        """Text was typed at the end of `prefix`: begin what a request there will ask.
+
+        There is time until it comes, as editors wait for a pause in typing.
+        """
+        if self.broker is None or not prefix.endswith(NAMES_FOLLOW):
+            return
+        page = Page(self.path, language, prefix, suffix, self.others)
+        context = Context(page, None, self.strictness, self.broker, lambda: None)
+        spot = Spot(page, "")
+        if not spot.inside:
+            for rule in self._made(context):
+                rule.foresee(spot)
+
+    def _made(self, context: Context) -> list[Rule]:
         wanted = [RULES[name] for name in self.rules if name in RULES]
-        rules = [kind.make(context) for kind in wanted if kind.serves(context)]
-        return TextMonitor(page, tokenizer, rules) if rules else None
+        return [kind.make(context) for kind in wanted if kind.serves(context)]
 
     def glance(self, request: Request, draft: Draft) -> None:
         if ERRORS in self.rules and self.broker is not None and request.k > 1:
@@ -80,7 +101,7 @@ class DocumentMonitoring:
     def judge(
         self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]
     ) -> tuple[Draft, ...]:
-        if ERRORS not in self.rules:
+        if ERRORS not in self.rules or len(drafts) < 2:  # an error counts beside fewer of others
             return tuple(drafts)
         return judged(drafts, request, self._page(request), self.broker, poll)
 

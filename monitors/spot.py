@@ -8,6 +8,7 @@ Glossary
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ from polydraft.monitors.grammar import Grammar, grammar_of
 _WINDOW = 12_000  # code points scanned before the draft
 _BELOW = 2_000  # and behind it
 _LOOK_BACK = 2_000  # code points before a spot that rules read
+_CLASS = re.compile(r"^([ \t]*)class\b", re.MULTILINE)
 
 
 class Page:
@@ -106,9 +108,16 @@ class Page:
     @cached_property
     def _text(self) -> str:
         """The page without the name at the hole, which is still being typed."""
+        return f"{self._above}\n{self._behind}"
+
+    @cached_property
+    def _above(self) -> str:
         typed = self.grammar.name_at_end(self.before)
-        before = self.before[: len(self.before) - len(typed)]
-        return f"{before}\n{self.after[len(self.cut_name) :]}"
+        return self.before[: len(self.before) - len(typed)]
+
+    @cached_property
+    def _behind(self) -> str:
+        return self.after[len(self.cut_name) :]
 
     @cached_property
     def members(self) -> frozenset[str]:
@@ -121,11 +130,27 @@ class Page:
         return frozenset(self.grammar.name.findall(self._text))
 
     def members_of(self, receiver: str) -> frozenset[str]:
-        """The names that stand behind `receiver`, a dotted path, somewhere on the page."""
+        """The names that stand behind `receiver`, a dotted path, somewhere on the page.
+
+        Of one's own instance: somewhere in the class that the hole is in.
+        """
         if receiver not in self._members:
-            found = self.grammar.members_of(receiver).findall(self._text)
-            self._members[receiver] = frozenset(found)
+            root = self.grammar.name_at_start(receiver)
+            text = self._class if root in self.grammar.instances else self._text
+            self._members[receiver] = frozenset(self.grammar.members_of(receiver).findall(text))
         return self._members[receiver]
+
+    @cached_property
+    def _class(self) -> str:
+        """The class that the hole is in, as far as indentation tells; all, if it is in none."""
+        depth, below = _depth(self.line), f"\n{self._behind}"
+        for begun in reversed([*_CLASS.finditer(self._above)]):
+            indent = len(begun.group(1))
+            outside = re.compile(rf"\n[ \t]{{0,{indent}}}[^\s)\]}}#]")
+            if indent < depth and not outside.search(self._above, begun.end()):
+                ended = outside.search(below, 1)
+                return self._above[begun.start() :] + below[: ended.start() if ended else None]
+        return self._text
 
 
 @dataclass(frozen=True)
@@ -172,9 +197,16 @@ class Spot:
         draft = head[len(self.page.before) :]
         opened = open_closers(scan(draft, self.page.language, self.page.inside).events)
         closers = "".join(reversed((*self.page.due, *opened)))
-        text = f"{head}{closers}\n{self.page.below}"
+        # In brackets a line goes on with the next: what is below would be read as the member.
+        stop = self.page.grammar.stop if head.endswith(self.page.grammar.operators) else ""
+        text = f"{head}{stop}{closers}\n{self.page.below}"
         buffer = Buffer(self.page.path, self.page.language, text)
         return Question(buffer, len(head), self.page.others)
+
+
+def _depth(line: str) -> int:
+    """Code points of white space that a line begins with."""
+    return len(line) - len(line.lstrip())
 
 
 def _flat(buffers: tuple[Buffer, ...]) -> Iterator[str]:

@@ -36,6 +36,7 @@ class TextMonitor:
         self._page = page
         self._tokenizer = tokenizer
         self._rules = tuple(rules)
+        self._spots: dict[bytes, Spot | None] = {}
 
     def begin(self) -> State:
         return b""
@@ -59,6 +60,11 @@ class TextMonitor:
     def _spot(self, state: State) -> Spot | None:
         """None in a string or a comment."""
         assert isinstance(state, bytes)
+        if state not in self._spots:
+            self._spots[state] = self._made(state)
+        return self._spots[state]
+
+    def _made(self, state: bytes) -> Spot | None:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         text = decoder.decode(state)
         spot = Spot(self._page, text, decoder.getstate()[0])

@@ -35,8 +35,6 @@ def judged(
     poll: Callable[[], None],
 ) -> tuple[Draft, ...]:
     """The drafts in order, save that those with more errors come last, each with its `problems`."""
-    if len(drafts) < 2:
-        return tuple(drafts)
     texts = [_filled(request, draft) for draft in drafts]
     complaints = _complaints(drafts, request, page, broker, poll)
     broken = [_broken(text, request.language) for text in texts]

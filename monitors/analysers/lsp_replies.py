@@ -50,6 +50,9 @@ def _spelled(item: dict[str, Any]) -> Iterator[str]:
     ]
     for candidate in candidates:
         if isinstance(candidate, str) and candidate:
+            if candidate.isidentifier():
+                yield candidate
+                return
             found = _NAME.search(candidate.lstrip("?.:->&* "))
             if found:
                 yield found.group()
@@ -57,7 +60,8 @@ def _spelled(item: dict[str, Any]) -> Iterator[str]:
 
 
 def _kind(item: dict[str, Any], text: str) -> Kind:
-    if re.match(rf"{re.escape(text)}\??=", str(item.get("label", ""))):
+    label = str(item.get("label", ""))
+    if label.startswith(text) and label[len(text) :].startswith(("=", "?=")):
         return Kind.ARGUMENT
     return _KINDS.get(item.get("kind", 0), Kind.VALUE)
 

@@ -14,6 +14,7 @@ from typing import Any
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
+from polydraft.lsp_server.analysts import no_analyser
 from polydraft.lsp_server.protocol import make_converter
 from polydraft.lsp_server.server import create_server
 from polydraft.lsp_server.services import Services, create_services
@@ -21,6 +22,7 @@ from polydraft.lsp_server.transports import serve_tcp
 from tests.fakes import FakeProvider, no_context, nothing_excluded
 
 URI = "file:///w/a.py"
+_CALLABLES = ("is_excluded", "gather", "make_analyser")
 PATIENCE = 15  # seconds until a test gives up on an event
 
 
@@ -245,6 +247,7 @@ async def shared(provider: FakeProvider, **callables: Any) -> AsyncIterator[Serv
         provider,
         callables.get("is_excluded", nothing_excluded),
         callables.get("gather", no_context),
+        make_analyser=callables.get("make_analyser", no_analyser),
     )
     try:
         yield services
@@ -258,7 +261,7 @@ async def editing(
     provider: FakeProvider, *, text: str | None = None, ready: bool = True, **how: Any
 ) -> AsyncIterator[Editor]:
     """An initialized editor on a server of its own, with a document open if `text` is given."""
-    callables = {key: how.pop(key) for key in ("is_excluded", "gather") if key in how}
+    callables = {key: how.pop(key) for key in _CALLABLES if key in how}
     settings, settings_of = how.pop("settings", None), how.pop("settings_of", {})
     async with (
         shared(provider, **callables) as services,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,17 @@ import pytest
 from polydraft.lsp_server.analysts import Analysts
 from polydraft.lsp_server.documents import Document
 from polydraft.lsp_server.settings import Settings
-from polydraft.monitors.analysis import Analyser, AnalyserError, AnalyserSettings
+from polydraft.monitors.analysis import (
+    Analyser,
+    AnalyserError,
+    AnalyserSettings,
+    Names,
+    Question,
+)
 from polydraft.monitors.monitoring import DocumentMonitoring
 from polydraft.monitors.vocabularies import Vocabularies
-from tests.lsp_server.harness import PATIENCE
+from tests.fakes import FakeProvider
+from tests.lsp_server.harness import PATIENCE, editing
 from tests.monitors.scripted import Scripted
 
 
@@ -142,3 +150,36 @@ def test_a_file_outside_of_all_folders_is_analysed_where_it_lies(tmp_path, said)
     untitled = made.monitoring(document(None), None, Settings(), ())
     assert isinstance(untitled, DocumentMonitoring) and untitled.broker is None
     made.close()
+
+
+class Noted(Scripted):
+    """Tells of each question that it gets."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.heads: asyncio.Queue[str] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+
+    def names(self, question: Question, timeout: float) -> Names:
+        head = question.buffer.text[: question.offset]
+        self._loop.call_soon_threadsafe(self.heads.put_nowait, head)
+        return super().names(question, timeout)
+
+
+async def test_behind_an_operator_the_analyser_is_asked_before_drafts_are() -> None:
+    noted = Noted()
+    provider = FakeProvider()
+    async with editing(provider, text="x = 1\ny", make_analyser=lambda *_: noted) as editor:
+
+        async def asked() -> str:
+            return await asyncio.wait_for(noted.heads.get(), PATIENCE)
+
+        assert await asked() == ""  # the document was opened
+        editor.insert(1, 1, " = x")
+        editor.insert(1, 5, ".", version=3)
+        assert await asked() == "x = 1\ny = x."
+        editor.insert(1, 6, "re", version=4)
+        editor.insert(1, 8, "()\n# z.", version=5)  # in a comment nothing is asked
+        editor.insert(0, 5, " + x.", version=6)
+        assert await asked() == "x = 1 + x."
+        assert noted.heads.empty() and not provider.completer.requests

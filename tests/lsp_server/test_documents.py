@@ -8,6 +8,7 @@ from lsprotocol import types
 from polydraft.lsp_server.documents import (
     Document,
     changed,
+    end_of,
     offset_at,
     opened,
     position_at,
@@ -142,3 +143,18 @@ def test_word_before_is_the_half_typed_identifier() -> None:
     for prefix, word in rows:
         assert word_before(prefix) == word
     assert len(word_before("a" * 2_000_000)) <= 256
+
+
+@given(content=text, inserted=text, encoding=encodings, data=st.data())
+def test_the_end_of_what_was_put_in_last(
+    content: str, inserted: str, encoding: types.PositionEncodingKind, data: st.DataObject
+) -> None:
+    offset = data.draw(st.integers(0, len(content)))
+    if "\r" in content[:offset][-1:] + inserted + content[offset : offset + 1]:
+        return  # where a CR LF pair forms or breaks, positions do not mean the same before it
+    here = position_at(document(content), offset, encoding)
+    edit = types.TextDocumentContentChangePartial(types.Range(here, here), inserted)
+    new = changed(document(content), [edit], 2, encoding)
+    assert end_of([edit], new, encoding) == (offset + len(inserted) if inserted else None)
+    whole = types.TextDocumentContentChangeWholeDocument(inserted)
+    assert end_of([whole], new, encoding) is None and end_of([], new, encoding) is None

@@ -222,7 +222,7 @@ def test_what_is_asked_has_its_brackets_closed_and_the_file_below():
     case = Case("f(g[1], {\n    x = a|)\nrest\n", {})
     case.constraint(".", likely=".")
     (question,) = case.analyser.asked
-    assert question.buffer.text == "f(g[1], {\n    x = a.})\nrest\n"
+    assert question.buffer.text == "f(g[1], {\n    x = a.;})\nrest\n"
     assert question.offset == len("f(g[1], {\n    x = a.")
 
 
@@ -233,6 +233,72 @@ def test_analyses_begin_before_they_are_needed():
         assert answer.done.wait(10)
     assert len(case.analyser.asked) == 1
     assert case.constraint(".").masks and len(case.analyser.asked) == 1
+
+
+OTHERS_SELF = """\
+class A:
+    def f(self):
+        self.other = 1
+
+
+class B:
+    '''B.'''
+
+    def g(self):
+        self.own = (
+            1
+        )
+
+    def h(self):
+        x = self.|
+
+    def later(self):
+        return self.put
+
+
+class C:
+    def f(self):
+        self.new = 2
+"""
+
+
+def test_of_ones_own_instance_only_the_class_around_counts():
+    case = Case(OTHERS_SELF, {"self.": opened("get")})
+    (mask,) = case.constraint().masks
+    lost = {
+        piece for piece in ("get", "own", "put", "other", "new") if mask.loses(PIECES.ids(piece)[0])
+    }
+    assert lost == {"other", "new"}
+    outside = Case(
+        OTHERS_SELF.replace("        x = self.|", "x = 1").replace(
+            "class C:", "x = self.|\nclass C:"
+        ),
+        {"self.": opened("get")},
+    )
+    (mask,) = outside.constraint().masks
+    assert not mask.loses(PIECES.ids("own")[0]) and not mask.loses(PIECES.ids("new")[0])
+
+
+def test_what_was_asked_as_the_operator_was_typed_is_not_asked_again():
+    before, after = "b = 1\nx = a.", "\n"
+    analyser = Scripted({"a.": closed("get")})
+    broker = Broker(analyser, lambda message: None)
+    monitoring = DocumentMonitoring("/x.py", Vocabularies(patient=True), broker)
+    monitoring.typed(before, after, "python")
+    for answer in list(broker._answers.values()):
+        assert answer.done.wait(10)
+    for held_back in ("", ".", "a."):
+        request = Request(before, after, language="python")
+        monitor = monitoring.monitor(request, PIECES, held_back, lambda: None)
+        assert monitor is not None
+        state = monitor.begin()
+        for index in PIECES.ids(*held_back):
+            state = monitor.observe(state, index)
+        assert monitor.constrain(state, lambda: range(len(PIECES))).masks
+    assert len(analyser.asked) == 1
+    monitoring.typed("b = 1\nx = a", after, "python")
+    monitoring.typed("b = 'a.", after, "python")
+    assert len(broker._answers) == 1
 
 
 def test_the_editors_other_documents_are_seen():

@@ -31,6 +31,7 @@ from polydraft.monitors.analysis import (
     Question,
     Starting,
 )
+from polydraft.monitors.spot import Page, Spot
 
 TYPESCRIPT = "typescript@7.0.2"
 ENDINGS = {"python": ".py", "typescript": ".ts", "cpp": ".cpp"}
@@ -118,6 +119,30 @@ def test_members_and_what_they_are_worth(make, tmp_path, name, language, marked,
         assert member in texts(found)
     if grade is not None:
         assert found.grade is grade
+
+
+BRACKETED = """\
+class Level:
+    low = 1
+    high = 2
+
+
+levels = {
+    Level.low: "low",
+    Level.|
+    Level.high: "high",
+}
+"""
+
+
+@pytest.mark.parametrize("name", ["ty", "pyrefly"])
+def test_members_in_brackets_that_go_on_with_a_dereference(make, tmp_path, name):
+    """Else the next line would be read as the member: `Level.Level.high`."""
+    before, _, after = BRACKETED.partition("|")
+    path = str(tmp_path / "main.py")
+    asked = Spot(Page(path, "python", before, after), "").question()
+    analyser = make(name)
+    assert {"low", "high"} <= texts(answered(lambda: analyser.names(asked, 30)))
 
 
 PROBLEMS = [
@@ -261,6 +286,7 @@ def test_what_runs_programs_of_the_workspace_needs_trust(tmp_path):
 
 
 def test_a_program_of_the_workspace_counts_only_if_it_is_trusted(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))  # nothing is installed there
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     binaries = tmp_path / "node_modules" / ".bin"
     binaries.mkdir(parents=True)
