@@ -23,7 +23,7 @@ from polydraft.completion.types import Request
 from polydraft.models.registry import DEFAULT_SMALL, load_registry
 from polydraft.models.store import ensure_model
 from polydraft.models.tokenizer import ModelTokenizer
-from polydraft.monitors.analysers.catalogue import jedi
+from polydraft.monitors.analysers.catalogue import create, default_for
 from polydraft.monitors.broker import Broker
 from polydraft.monitors.monitoring import RULES, DocumentMonitoring
 from polydraft.monitors.vocabularies import Vocabularies
@@ -75,6 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=60, help="of each project")
     parser.add_argument("--split", choices=["dev", "test"], default="test")
+    parser.add_argument("--analyser", help="by default the one that Python has by default")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--show", action="store_true", help="list what was hindered")
     asked = parser.parse_args()
@@ -88,7 +89,8 @@ def main() -> None:
     chosen = [s for s in sources() if s.language == "python" and s.split == asked.split]
     for source in chosen[: 1 if asked.quick else None]:
         workspace = settings(source)
-        broker = Broker(jedi(workspace), print)
+        name = asked.analyser or default_for("python", workspace) or ""
+        broker = Broker(create(name, workspace), print)
         for line in lines(source, 10 if asked.quick else asked.lines):
             total += 1
             for name in names:

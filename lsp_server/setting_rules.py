@@ -34,7 +34,7 @@ DRAFTERS = (
 )
 GUESSERS = ("auto", "none", "lookup", "recycling", "layer-skip")
 # Likewise of `polydraft.monitors.monitoring`.
-MONITORS = ("dereference", "imports", "calls", "names", "errors")
+MONITORS = ("dereference", "imports", "calls", "types", "strings", "names", "errors")
 ANALYSERS = tuple(spec.name for spec in SPECS)
 ANALYSED = tuple(dict.fromkeys(language for spec in SPECS for language in spec.languages))
 POLICIES = ("ead", "bild", "spec", "cascade", "small", "large")

@@ -1,10 +1,12 @@
-"""Arguments that a call takes: names that exist, and no closing bracket while one is missing.
+"""Arguments that a call takes: names that exist, and as many as there are parameters.
 
 Where the analyser knows one signature of what is called:
 
     `name=`   loses some log-probability if no parameter has that name and no `**` takes it
     `)`       loses some while a parameter without a default has no argument, and no `*` or `**`
               in the call may bring it
+    `,`       loses some where every parameter has an argument, unless the call has several lines:
+              there a comma often ends the last argument
 
 Python only. Signatures are seldom known for certain (decorators, generated initialisers), so
 nothing is impossible.
@@ -22,7 +24,7 @@ from polydraft.monitors.broker import HANG, Answer
 from polydraft.monitors.context import Context
 from polydraft.monitors.open_call import OpenCall, open_call
 from polydraft.monitors.spot import Spot
-from polydraft.monitors.vocabulary import ASSIGNS, CLOSES
+from polydraft.monitors.vocabulary import ASSIGNS, CLOSES, SEPARATES
 
 _BY_PLACE = (How.POSITIONAL, How.EITHER)
 
@@ -44,7 +46,8 @@ class Calls:
             return FREE
         wanted = likely()
         names_one = self.context.words.begins(ASSIGNS, wanted) and _NAMED.search(spot.head)
-        if not names_one and not self.context.words.begins(CLOSES, wanted):
+        ends = any(self.context.words.begins(sign, wanted) for sign in (CLOSES, SEPARATES))
+        if not names_one and not ends:
             return FREE
         call = open_call(spot)
         if call is None:
@@ -63,6 +66,7 @@ class Calls:
             for sign, wrong in (
                 (ASSIGNS, _is_unknown(call, signature)),
                 (CLOSES, bool(missing(call, signature))),
+                (SEPARATES, "\n" not in call.arguments and is_full(call, signature)),
             )
             if wrong
         ]
@@ -93,10 +97,22 @@ def _is_unknown(call: OpenCall, signature: Signature) -> bool:
     return found.group(1) not in taken
 
 
+def is_full(call: OpenCall, signature: Signature) -> bool:
+    """Whether no further argument can be given."""
+    if any(each.how in (How.MORE, How.ANY_KEYWORD) for each in signature.parameters):
+        return False
+    given = [part for part in call.parts if part]
+    return len(given) >= len(signature.parameters) and not _starred(given)
+
+
+def _starred(parts: Sequence[str]) -> bool:
+    return any(part.startswith("*") for part in parts)
+
+
 def missing(call: OpenCall, signature: Signature) -> list[str]:
     """The parameters that still need an argument; none if `*` or `**` may bring them."""
     given = call.parts
-    if any(part.startswith("*") for part in given):
+    if _starred(given):
         return []
     named = {part.partition("=")[0].strip() for part in given if _is_named(part)}
     by_place = sum(1 for part in given if part and not _is_named(part))

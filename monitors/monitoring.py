@@ -18,7 +18,9 @@ from polydraft.monitors.grammar import NAMES_FOLLOW
 from polydraft.monitors.imports import Imports
 from polydraft.monitors.spot import Page, Spot
 from polydraft.monitors.strictness import STRICTNESS, Strictness
+from polydraft.monitors.string_keys import StringKeys
 from polydraft.monitors.text_monitor import Rule, TextMonitor
+from polydraft.monitors.type_names import TypeNames
 from polydraft.monitors.verdict import ask, judged
 from polydraft.monitors.vocabularies import Vocabularies
 
@@ -30,6 +32,7 @@ class Kind:
     make: Callable[[Context], Rule]
     asks: bool = True
     only_python: bool = True
+    in_strings: bool = False  # it is about what stands in strings, the others about code
 
     def serves(self, context: Context) -> bool:
         analysed = context.broker is not None or not self.asks
@@ -40,6 +43,8 @@ RULES: dict[str, Kind] = {
     "dereference": Kind(Dereference, only_python=False),
     "imports": Kind(Imports),
     "calls": Kind(Calls),
+    "types": Kind(TypeNames),
+    "strings": Kind(StringKeys, in_strings=True),
     "names": Kind(FreeNames, asks=False),
 }
 ERRORS = "errors"  # the one that looks at finished drafts
@@ -69,10 +74,11 @@ class DocumentMonitoring:
         words = self.vocabularies.words(tokenizer, page.grammar)
         if words is None:
             return None
-        rules = self._made(Context(page, words, self.strictness, self.broker, poll))
-        if not rules:
+        context = Context(page, words, self.strictness, self.broker, poll)
+        rules, strings = self._made(context, False), self._made(context, True)
+        if not rules and not strings:
             return None
-        monitor = TextMonitor(page, tokenizer, rules)
+        monitor = TextMonitor(page, tokenizer, rules, strings)
         monitor.foresee(held_back.encode())  # which the draft is certain to begin with
         return monitor
 
@@ -87,12 +93,16 @@ class DocumentMonitoring:
         context = Context(page, None, self.strictness, self.broker, lambda: None)
         spot = Spot(page, "")
         if not spot.inside:
-            for rule in self._made(context):
+            for rule in self._made(context, False):
                 rule.foresee(spot)
 
-    def _made(self, context: Context) -> list[Rule]:
+    def _made(self, context: Context, in_strings: bool) -> list[Rule]:
         wanted = [RULES[name] for name in self.rules if name in RULES]
-        return [kind.make(context) for kind in wanted if kind.serves(context)]
+        return [
+            kind.make(context)
+            for kind in wanted
+            if kind.in_strings == in_strings and kind.serves(context)
+        ]
 
     def glance(self, request: Request, draft: Draft) -> None:
         if ERRORS in self.rules and self.broker is not None and request.k > 1:

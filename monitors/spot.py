@@ -17,6 +17,7 @@ from hashlib import blake2b
 from polydraft.completion.brackets import (
     CLOSER_OF,
     Scan,
+    is_quote,
     missing_closers,
     open_closers,
     scan,
@@ -173,9 +174,14 @@ class Spot:
         return self._scan.inside
 
     @cached_property
+    def depth(self) -> int:
+        """How many brackets are open."""
+        return len(open_closers((*self.page.opened, *self._scan.events)))
+
+    @property
     def bracketed(self) -> bool:
         """Whether a bracket is open."""
-        return bool(open_closers((*self.page.opened, *self._scan.events)))
+        return self.depth > 0
 
     @cached_property
     def _scan(self) -> Scan:
@@ -189,14 +195,15 @@ class Spot:
     def question(self, cut: int = 0, insert: str = "") -> Question:
         """What may stand behind `insert` in place of the last `cut` code points before the spot.
 
-        Brackets are closed and the rest of the line is left out: an analyser reads what it would
-        if the user had stopped to type here.
+        Brackets and strings are closed and the rest of the line is left out: an analyser reads
+        what it would if the user had stopped to type here.
         """
         head = self.page.before + self.draft
         head = head[: len(head) - cut] + insert
         draft = head[len(self.page.before) :]
-        opened = open_closers(scan(draft, self.page.language, self.page.inside).events)
-        closers = "".join(reversed((*self.page.due, *opened)))
+        found = scan(draft, self.page.language, self.page.inside)
+        quote = found.inside if is_quote(found.inside) else ""
+        closers = quote + "".join(reversed((*self.page.due, *open_closers(found.events))))
         # In brackets a line goes on with the next: what is below would be read as the member.
         stop = self.page.grammar.stop if head.endswith(self.page.grammar.operators) else ""
         text = f"{head}{stop}{closers}\n{self.page.below}"

@@ -28,15 +28,18 @@ class Rule(Protocol):
 
 
 class TextMonitor:
-    """Implements `monitor.Monitor`. In strings and comments everything may come."""
+    """Implements `monitor.Monitor`. In comments everything may come, in strings of one line what
+    the rules for `strings` say, in code what the others do."""
 
     name = "names"
 
-    def __init__(self, page: Page, tokenizer: Tokenizer, rules: Sequence[Rule]) -> None:
+    def __init__(
+        self, page: Page, tokenizer: Tokenizer, rules: Sequence[Rule], strings: Sequence[Rule] = ()
+    ) -> None:
         self._page = page
         self._tokenizer = tokenizer
-        self._rules = tuple(rules)
-        self._spots: dict[bytes, Spot | None] = {}
+        self._rules = {"": tuple(rules), '"': tuple(strings), "'": tuple(strings)}
+        self._spots: dict[bytes, Spot] = {}
 
     def begin(self) -> State:
         return b""
@@ -47,25 +50,21 @@ class TextMonitor:
 
     def foresee(self, state: State) -> None:
         spot = self._spot(state)
-        if spot is not None:
-            for rule in self._rules:
-                rule.foresee(spot)
+        for rule in self._rules.get(spot.inside, ()):
+            rule.foresee(spot)
 
     def constrain(self, state: State, likely: Likely) -> Constraint:
         spot = self._spot(state)
-        if spot is None:
-            return FREE
-        return together([rule.constrain(spot, likely) for rule in self._rules])
+        rules = self._rules.get(spot.inside)
+        return together([rule.constrain(spot, likely) for rule in rules]) if rules else FREE
 
-    def _spot(self, state: State) -> Spot | None:
-        """None in a string or a comment."""
+    def _spot(self, state: State) -> Spot:
         assert isinstance(state, bytes)
         if state not in self._spots:
             self._spots[state] = self._made(state)
         return self._spots[state]
 
-    def _made(self, state: bytes) -> Spot | None:
+    def _made(self, state: bytes) -> Spot:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         text = decoder.decode(state)
-        spot = Spot(self._page, text, decoder.getstate()[0])
-        return None if spot.inside else spot
+        return Spot(self._page, text, decoder.getstate()[0])

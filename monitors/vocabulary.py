@@ -10,7 +10,7 @@ import torch
 from polydraft.monitors.grammar import Grammar
 from polydraft.monitors.name_masks import NameMasks, Spelling
 
-ASSIGNS, CLOSES = b"=", b")"
+ASSIGNS, CLOSES, SEPARATES = b"=", b")", b","
 _COMPARES = b"=="
 
 
@@ -28,7 +28,7 @@ class Words:
         """Make all that most requests need."""
         for masks in (self.names, self.behind(" "), *map(self.behind, self.operators)):
             masks.others(frozenset())
-        for sign in (ASSIGNS, CLOSES):
+        for sign in (ASSIGNS, CLOSES, SEPARATES):
             self.beginning_with(sign)
 
     @cached_property

@@ -113,7 +113,7 @@ def _name(found: Completion) -> tuple[str, str]:
     if found.name_with_symbols.endswith("="):
         return found.name_with_symbols[:-1], "argument"
     # `Completion.type` would infer what each imported name is: that takes most of the time.
-    return found.name, _KINDS.get(found._name.api_type, "value")
+    return found.name.strip("\"'"), _KINDS.get(found._name.api_type, "value")
 
 
 def _signature(found: Any) -> list[tuple[str, str, bool]]:

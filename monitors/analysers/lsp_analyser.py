@@ -59,7 +59,8 @@ class LspAnalyser:
     def names(self, question: Question, timeout: float) -> Names:
         def ask(server: LanguageServer, uri: str, until: float) -> Names:
             reply = server.ask("textDocument/completion", uri, question.offset, until)
-            found = names_of(reply)
+            before = question.buffer.text[question.offset - 1 : question.offset]
+            found = names_of(reply, in_string=before in ("'", '"'))
             return Names(tuple(found), self._grade(question, found))
 
         return self._with_server(question, timeout, ask)

@@ -27,15 +27,27 @@ _NAME = re.compile(r"[^\W\d][\w$]*|[#$][\w$]*")
 _ERROR = 1
 
 
-def names_of(reply: Any) -> list[Name]:
-    """Of a completion list; words of the file, keywords and snippets are no names."""
+def names_of(reply: Any, in_string: bool = False) -> list[Name]:
+    """Of a completion list; words of the file, keywords and snippets are no names.
+
+    `in_string`: it was asked for what a string may be, which need not be spelled like a name.
+    """
     items = reply.get("items", []) if isinstance(reply, dict) else reply
     found: dict[str, Name] = {}
     for item in items if isinstance(items, list) else []:
         if isinstance(item, dict) and item.get("kind") not in (_TEXT, _KEYWORD, _SNIPPET):
-            for text in _spelled(item):
+            for text in _string(item) if in_string else _spelled(item):
                 found.setdefault(text, Name(text, _kind(item, text)))
     return list(found.values())
+
+
+def _string(item: dict[str, Any]) -> Iterator[str]:
+    """The text of a string that an item would write, without quotes."""
+    edit = item.get("textEdit")
+    written = edit.get("newText") if isinstance(edit, dict) else item.get("insertText")
+    text = (written if isinstance(written, str) else str(item.get("label", ""))).strip("\"'")
+    if text:
+        yield text
 
 
 def _spelled(item: dict[str, Any]) -> Iterator[str]:

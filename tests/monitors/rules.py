@@ -28,20 +28,25 @@ class Case:
         names: Mapping[str, Names] | None = None,
         signatures: tuple[Signature, ...] = (),
     ) -> None:
-        prefix, suffix = marked.split("|")
+        prefix, _, suffix = marked.partition("|")
         self.pieces = Pieces([piece.encode() for piece in pieces])
         self.analyser = Scripted(names or {}, known_signatures=signatures)
-        monitoring = DocumentMonitoring(
+        self._monitoring = DocumentMonitoring(
             "/x.py",
             Vocabularies(patient=True),
             Broker(self.analyser, lambda message: None),
             rules=(rule,),
             strictness=STRICTNESS["graded"],
         )
+        self.at(prefix, suffix)
+
+    def at(self, prefix: str, suffix: str) -> Case:
+        """The same, with the cursor elsewhere."""
         request = Request(prefix, suffix, language="python")
-        monitor = monitoring.monitor(request, self.pieces, "", lambda: None)
+        monitor = self._monitoring.monitor(request, self.pieces, "", lambda: None)
         assert monitor is not None
         self.monitor = monitor
+        return self
 
     def constraint(self, *draft: str) -> Constraint:
         state = self.monitor.begin()

@@ -38,6 +38,16 @@ def test_a_bracket_does_not_close_while_an_argument_is_missing():
     assert ")" not in lost("f('a, b'|") and ")" not in lost("f({'a': 1}|")
 
 
+def test_there_are_no_more_arguments_than_parameters():
+    assert "," in lost("f(1, 2|") and "," in lost("f(b=1, a=2|")
+    assert "," not in lost("f(1|") and "," not in lost("f(*x, 1|")
+    assert "," not in lost("f(1, [2|")  # another bracket
+    assert "," not in lost("f(\n    1,\n    2|")  # which ends an argument there
+    more = (Signature((Parameter("a"), Parameter("rest", How.MORE, False))),)
+    assert "," not in lost("f(1, 2|", more)
+    assert "," in lost("f(|", (Signature(()),))
+
+
 def test_nothing_is_impossible():
     assert max(lost("f(|").values()) < IMPOSSIBLE
 

@@ -58,6 +58,7 @@ def texts(names: Names) -> set[str]:
         ("class A:\n  x = 1\n  def __getattr__(self, n): ...\nA().|", "x", Grade.OPEN),
         ("def f(a=''):\n    a.|\n", "split", Grade.OPEN),
         ("value = 1\nval|", "value", Grade.OPEN),
+        ('d = {"content-type": 1}\nprint(d["|"])', "content-type", Grade.OPEN),
     ],
 )
 def test_names_and_what_they_are_worth(analyser, marked, name, grade):

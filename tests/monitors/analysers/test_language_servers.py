@@ -26,6 +26,7 @@ from polydraft.monitors.analysis import (
     Buffer,
     Grade,
     How,
+    Kind,
     Names,
     Parameter,
     Question,
@@ -143,6 +144,51 @@ def test_members_in_brackets_that_go_on_with_a_dereference(make, tmp_path, name)
     asked = Spot(Page(path, "python", before, after), "").question()
     analyser = make(name)
     assert {"low", "high"} <= texts(answered(lambda: analyser.names(asked, 30)))
+
+
+MOVIE = """\
+from typing import Literal, TypedDict
+
+
+class Movie(TypedDict):
+    title: str
+    year: int
+
+
+def open_it(mode: Literal["read", "write"]) -> None: ...
+
+
+def f(movie: Movie) -> None:
+    {line}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "strings"),
+    [
+        ("ty", 'print(movie["|', {"title", "year"}),
+        ("ty", 'open_it("|")', {"read", "write"}),
+        ("pyrefly", 'print(movie["|', {"title", "year"}),
+        ("pyrefly", 'open_it("|")', {"read", "write"}),
+    ],
+)
+def test_strings_that_have_to_be_one_of_a_few(make, tmp_path, name, line, strings):
+    before, _, after = MOVIE.format(line=line).partition("|")
+    asked = Spot(Page(str(tmp_path / "main.py"), "python", before, after), "").question()
+    analyser = make(name)
+    assert texts(answered(lambda: analyser.names(asked, 30))) == strings
+
+
+def test_kinds_of_what_is_in_scope(make, tmp_path):
+    scope = "import os\nclass Thing: ...\ndef make(): ...\ndef f(a: |): ...\n"
+    before, _, after = scope.partition("|")
+    asked = Spot(Page(str(tmp_path / "main.py"), "python", before, after), "").question(0, "[")
+    analyser = make("ty")
+    found = answered(lambda: analyser.names(asked, 30))
+    kinds = {name.text: name.kind for name in found.names}
+    assert kinds["Thing"] is Kind.CLASS and kinds["int"] is Kind.CLASS
+    assert kinds["make"] is Kind.FUNCTION and kinds["os"] is Kind.MODULE
+    assert found.grade is Grade.OPEN
 
 
 PROBLEMS = [
