@@ -67,6 +67,29 @@ def new_problems(
     return sorted((found[0] - found[1]).elements())
 
 
+class Remembering:
+    """A judge that is asked nothing twice at one point: variants often write the same."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._point: str | None = None
+        self._names: frozenset[str] = frozenset()
+        self._problems: dict[Buffer, tuple[Problem, ...] | None] = {}
+
+    def names(self, point: Point) -> frozenset[str]:
+        if point.name != self._point:
+            self._point, self._names, self._problems = point.name, self._judge.names(point), {}
+        return self._names
+
+    def problems(self, buffer: Buffer) -> tuple[Problem, ...] | None:
+        if buffer not in self._problems:
+            self._problems[buffer] = self._judge.problems(buffer)
+        return self._problems[buffer]
+
+    def close(self) -> None:
+        self._judge.close()
+
+
 class FromAnalyser:
     """An analyser as a judge."""
 

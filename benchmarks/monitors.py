@@ -20,7 +20,7 @@ from typing import Any
 
 from benchmarks import monitors_report, naming
 from benchmarks.dereferences import LANGUAGES, Point, points
-from benchmarks.judges import Judge, judges, new_problems
+from benchmarks.judges import Judge, Remembering, judges, new_problems
 from benchmarks.monitored import maker
 from benchmarks.timed_monitors import Timed
 from benchmarks.truth_walk import walk
@@ -192,7 +192,7 @@ def run(
         workspace = settings(source)
         made = {(name, k): make(name, workspace, source.language) for k in ks for name in variants}
         maker = judges().get(source.language)
-        judge = maker(workspace) if maker else None
+        judge = Remembering(maker(workspace)) if maker else None
         try:
             for point in [each for each in spare if each.project == project][:1]:
                 at_point(completer, loaded, point, made, 0, typed)

@@ -26,6 +26,8 @@ from polydraft.monitors.analysis import (
 )
 
 # Language id -> a file's name and text; the names asked for stand behind its last operator.
+_FIRST = 60.0  # seconds; servers of some languages read a standard library first
+
 SAMPLES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "python": ("sample.py", "class Point:\n    x = 1\n\nPoint.|\n"),
@@ -114,10 +116,10 @@ def check(name: str, make: Callable[[str, AnalyserSettings], Analyser] = create)
         question = Question(Buffer(str(path), language, before + after), len(before))
         try:
             started = time.perf_counter()
-            answer = once_ready(lambda: analyser.names(question, 10))
+            answer = once_ready(lambda: analyser.names(question, _FIRST))
             start = time.perf_counter() - started
             started = time.perf_counter()
-            analyser.names(question, 10)
+            analyser.names(question, _FIRST)
             again = time.perf_counter() - started
         finally:
             analyser.close()

@@ -58,8 +58,9 @@ def explain(error: Exception) -> str:
     """An exception as a text for the user."""
     from polydraft.models.cache_dir import cache_root
     from polydraft.models.errors import ModelError
+    from polydraft.monitors.analysis import AnalyserError
 
-    if isinstance(error, CommandError | ModelError):
+    if isinstance(error, CommandError | ModelError | AnalyserError):
         return str(error)
     if isinstance(error, OSError):
         text = f"{error.filename}: {error.strerror}." if error.filename else f"{error}."

