@@ -46,7 +46,7 @@ UNFORESEEN = "-unforeseen"  # no analysis begins before it is needed
 TYPED = "-typed"  # the last key before the request told the analyser, as in the server
 BUDGET = Budget(prompt_tokens=512, new_tokens=48)
 
-_VOCABULARIES = Vocabularies(patient=True)  # building one takes a third of a second
+_VOCABULARIES = Vocabularies()  # building one takes a third of a second
 
 # Of one workspace. A monitoring that has a `close` is closed when its project is through.
 MonitoringMaker = Callable[[AnalyserSettings], Monitoring]

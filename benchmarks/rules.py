@@ -80,7 +80,7 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="list what was hindered")
     asked = parser.parse_args()
     tokenizer = ModelTokenizer.from_directory(ensure_model(load_registry().get(DEFAULT_SMALL)))
-    vocabularies = Vocabularies(patient=True)
+    vocabularies = Vocabularies()
     names = [*RULES, ALL]
     hindered = dict.fromkeys(names, 0)
     impossible = dict.fromkeys(names, 0)

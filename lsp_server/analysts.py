@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from polydraft.monitors.analysis import (
     AnalyserError,
     AnalyserSettings,
     Buffer,
+    FileChange,
     Question,
 )
 from polydraft.monitors.broker import HANG, Broker
@@ -74,6 +75,13 @@ class Analysts:
         if broker is not None:
             question = Question(_buffer(document), 0)
             broker.ask(("warm", document.uri), lambda analyser: analyser.names(question, HANG))
+
+    def files_changed(self, changes: Sequence[FileChange]) -> None:
+        """Files of whichever folder were made, changed or removed."""
+        for (root, _), broker in self._brokers.items():
+            mine = [each for each in changes if Path(each.path).is_relative_to(root)]
+            if broker is not None and mine:
+                broker.files_changed(mine)
 
     def keep_only(self, roots: Iterable[Path]) -> None:
         """Folders were closed: their analysers end."""

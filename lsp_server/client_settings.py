@@ -10,7 +10,10 @@ from urllib.parse import unquote
 
 from lsprotocol import types
 
+from polydraft.lsp_server.documents import path_of
+from polydraft.lsp_server.imports import language_of, source_endings
 from polydraft.lsp_server.settings import FILE_NAME
+from polydraft.monitors.analysis import Changed, FileChange
 
 if TYPE_CHECKING:
     from polydraft.lsp_server.server import PolydraftServer
@@ -54,6 +57,14 @@ async def changed_files(ls: PolydraftServer, params: types.DidChangeWatchedFiles
         ls.session.reread_settings()
     if not names.isdisjoint(_IGNORE_FILES):
         ls.session.forget_drafts()
+    paths = [(path_of(change.uri), change.type) for change in params.changes]
+    sources = [
+        FileChange(str(path), Changed(how.value))
+        for path, how in paths
+        if path is not None and language_of(path)
+    ]
+    if sources:
+        ls.session.files_changed(sources)
 
 
 async def changed_folders(ls: PolydraftServer, _: types.DidChangeWorkspaceFoldersParams) -> None:
@@ -78,7 +89,8 @@ async def register_watchers(ls: PolydraftServer) -> None:
         )
     watches_files = ls.can("workspace.did_change_watched_files.dynamic_registration")
     if watches_files:
-        names = ("/".join(("**", name)) for name in (FILE_NAME, *_IGNORE_FILES))
+        watched = (FILE_NAME, *_IGNORE_FILES, f"*.{{{','.join(source_endings())}}}")
+        names = ("/".join(("**", name)) for name in watched)
         wanted.append(
             types.Registration(
                 "polydraft-files",

@@ -73,6 +73,11 @@ def language_of(path: Path) -> str:
     return _LANGUAGES.get(path.suffix.lower(), "")
 
 
+def source_endings() -> tuple[str, ...]:
+    """The endings of files that have a language, without their dots."""
+    return tuple(ending.removeprefix(".") for ending in _LANGUAGES)
+
+
 def same_family(one: Path, other: Path) -> bool:
     """Whether two files are of languages that use each other."""
     a, b = one.suffix.lower(), other.suffix.lower()

@@ -183,7 +183,7 @@ class Watched:
     """
 
     def __init__(self, cursor: Cursor, workspace: Workspace, make: MakeAnalyser) -> None:
-        self._analysts = Analysts(make, Vocabularies(patient=True), _complain)
+        self._analysts = Analysts(make, Vocabularies(), _complain)
         self._document = cursor.document
         self._workspace = workspace
 

@@ -204,6 +204,7 @@ def create_server(services: Services) -> PolydraftServer:
     feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)(changed_configuration)
     feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(changed_files)
     feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(changed_folders)
+    feature(types.TEXT_DOCUMENT_DID_SAVE)(_did_save)
     feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(
         _inline_completion
     )
@@ -228,6 +229,10 @@ async def _initialized(ls: PolydraftServer, _: types.InitializedParams) -> None:
         await pull_settings(ls)
     ls.session.start()
     await register_watchers(ls)
+
+
+def _did_save(ls: PolydraftServer, params: types.DidSaveTextDocumentParams) -> None:
+    ls.session.saved(key_of(params.text_document.uri))
 
 
 async def _inline_completion(

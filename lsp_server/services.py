@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -52,7 +51,7 @@ class Services:
     gather: Gather
     ngram_store: NGramStore | None = None  # None: no index outlives its client
     make_analyser: MakeAnalyser = no_analyser
-    vocabularies: Vocabularies = field(default_factory=partial(Vocabularies, patient=False))
+    vocabularies: Vocabularies = field(default_factory=Vocabularies)
 
     def close(self) -> None:
         """Cancel all work and wait for the engine's thread."""

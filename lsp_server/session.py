@@ -30,6 +30,7 @@ from polydraft.lsp_server.services import Services
 from polydraft.lsp_server.turns import Asked
 from polydraft.lsp_server.workspace import Folder, Workspace, Workspaces
 from polydraft.lsp_server.workspace_ngrams import WorkspaceNGrams
+from polydraft.monitors.analysis import Changed, FileChange
 from polydraft.monitors.grammar import NAMES_FOLLOW
 
 if TYPE_CHECKING:  # it imports torch
@@ -61,6 +62,7 @@ class Session:
         self._client = client
         self._open = OpenDocuments(self.workspaces, services.is_excluded, services.gather)
         self._told: set[tuple[str, str]] = set()
+        self._on_disk: set[str] = set()  # the URIs of open documents that have a file
         self._offers = Offers()
         self._ngrams = WorkspaceNGrams(
             services.worker,
@@ -173,6 +175,8 @@ class Session:
         root = self.workspaces.root_of(document.path)
         self._ngrams.touch(root)
         if is_new:
+            if document.path is not None and document.path.exists():
+                self._on_disk.add(document.uri)
             self._analysts.warm(document, root, self.workspaces.of(document.path).settings.current)
 
     def typed(self, document: Document, offset: int) -> None:
@@ -190,9 +194,22 @@ class Session:
         if monitoring is not None:
             monitoring.typed(with_line_feeds(before), with_line_feeds(after), document.language)
 
+    def saved(self, uri: str) -> None:
+        """A document was written to its file, perhaps for the first time."""
+        document = self.documents.get(uri)
+        if document is not None and document.path is not None:
+            how = Changed.CHANGED if uri in self._on_disk else Changed.CREATED
+            self._on_disk.add(uri)
+            self.files_changed([FileChange(str(document.path), how)])
+
+    def files_changed(self, changes: Sequence[FileChange]) -> None:
+        """Files of the workspace are not as they were."""
+        self._analysts.files_changed(changes)
+
     def drop(self, uri: str) -> None:
         """A document was closed: its requests end."""
         closed = self._open.drop(uri)
+        self._on_disk.discard(uri)
         self._calls.drop(uri)
         self._told = {told for told in self._told if told[0] != uri}
         if closed is not None:

@@ -11,9 +11,9 @@ Glossary
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Protocol
 
 
@@ -107,6 +107,22 @@ class Problem:
     code: str = ""  # the analyser's own name of the rule, e.g. "unresolved-attribute"
 
 
+class Changed(IntEnum):
+    """As the language server protocol numbers them."""
+
+    CREATED = 1
+    CHANGED = 2
+    DELETED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """What happened to a file on disk; `path` is absolute."""
+
+    path: str
+    how: Changed
+
+
 class AnalyserError(Exception):
     """The analyser is not there, has died, hangs, or answers nonsense; the text is for users."""
 
@@ -137,6 +153,9 @@ class Analyser(Protocol):
 
     def problems(self, question: Question, timeout: float) -> tuple[Problem, ...]:
         """Errors of the whole buffer (the offset says nothing); empty if it cannot tell."""
+
+    def files_changed(self, changes: Sequence[FileChange]) -> None:
+        """Hear what happened on disk; never waits, and starts nothing."""
 
     def close(self) -> None:
         """End its process and all children of it. Idempotent, from any thread."""

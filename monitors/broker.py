@@ -15,11 +15,11 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from polydraft.monitors.analysis import Analyser, AnalyserError, Starting
+from polydraft.monitors.analysis import Analyser, AnalyserError, FileChange, Starting
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +113,16 @@ class Broker:
                 self._thread.start()
             self._lock.notify()
             return answer
+
+    def files_changed(self, changes: Sequence[FileChange]) -> None:
+        """What was answered before may be wrong now."""
+        with self._lock:
+            waiting = {asked.key for asked in self._asked}
+            kept = [each for each in self._answers.items() if each[0] in waiting]
+            self._answers = OrderedDict(kept)
+            if self._thread is None or self._closed:
+                return  # it will read the files as they are
+        self.ask(("files", tuple(changes)), lambda analyser: analyser.files_changed(changes))
 
     def close(self) -> None:
         """End the analyser; who waits gets no answer. Idempotent."""

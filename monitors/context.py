@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,6 +16,8 @@ from polydraft.monitors.vocabulary import Words
 
 T = TypeVar("T")
 
+_TICK = 0.01  # seconds between two looks at the request's own clock
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -24,15 +27,19 @@ class Context:
     """
 
     page: Page
-    vocabulary: Words | None
+    vocabulary: Future[Words] | None
     strictness: Strictness
     broker: Broker | None
     poll: Callable[[], None]
 
     @property
     def words(self) -> Words:
+        """Waits for them: they are made while a first prompt is read."""
         assert self.vocabulary is not None
-        return self.vocabulary
+        while not self.vocabulary.done():
+            self.poll()
+            wait([self.vocabulary], _TICK)
+        return self.vocabulary.result()
 
     def ask(self, key: Hashable, run: Callable[[Analyser], T]) -> Answer[T]:
         """As `Broker.ask`."""

@@ -26,6 +26,8 @@ from polydraft.monitors.receiver import Receiver, receiver_before
 from polydraft.monitors.spot import Spot
 from polydraft.monitors.strictness import masks_of
 
+# C++, a line that is not indented: `bool Tree::`, what defines a member outside of its class.
+_OUTSIDE = re.compile(r"[A-Za-z_][\w \t*&<>:,\[\]]*\Z")
 _TARGETS = re.compile(r"\s*(?:[\w.]+\s*,\s*)*\Z")
 
 
@@ -148,6 +150,8 @@ class Dereference:
         if receiver is None or self._is_import(head, receiver):
             return None
         line = head[head.rfind("\n", 0, receiver.start) + 1 : receiver.start]
+        if operator == "::" and _OUTSIDE.match(line + receiver.text):
+            return None  # a member is defined there, and servers list only those in sight
         grammar = self.context.page.grammar
         defining = grammar.open_classes and _TARGETS.match(line) is not None
         key = ("members", *self.context.page.fingerprint, receiver.text, operator)

@@ -72,8 +72,6 @@ class DocumentMonitoring:
         before = request.prefix.removesuffix(held_back)
         page = Page(self.path, request.language, before, request.suffix, self.others)
         words = self.vocabularies.words(tokenizer, page.grammar)
-        if words is None:
-            return None
         context = Context(page, words, self.strictness, self.broker, poll)
         rules, strings = self._made(context, False), self._made(context, True)
         if not rules and not strings:

@@ -15,7 +15,7 @@ from polydraft.monitors.analysers.child import Child
 from polydraft.monitors.analysers.connection import Connection, Refused
 from polydraft.monitors.analysers.framing import read_message
 from polydraft.monitors.analysers.positions import Encoding, offset_of, position_of
-from polydraft.monitors.analysis import Buffer, Starting
+from polydraft.monitors.analysis import Buffer, FileChange, Starting
 
 _STARTS = 60.0  # seconds that it may take to answer `initialize`
 _COMPLETION = {
@@ -59,6 +59,7 @@ class LanguageServer:
         self._connection = Connection(self.child, answers, self._hear)
         self._told: dict[str, _Told] = {}
         self._diagnosed: dict[str, tuple[int | None, list[Any]]] = {}  # by URI, as pushed
+        self._inactive: dict[str, list[Any]] = {}  # by URI, as pushed: what is not compiled
         self._encoding = Encoding.UTF16
         self._pulls = False
         self._numbers = itertools.count()
@@ -109,6 +110,7 @@ class LanguageServer:
                     },
                     "publishDiagnostics": {"versionSupport": True},
                     "diagnostic": {"dynamicRegistration": False},
+                    "inactiveRegionsCapabilities": {"inactiveRegions": True},  # clangd
                 },
             },
         }
@@ -128,9 +130,14 @@ class LanguageServer:
         return found
 
     def _hear(self, method: str, parameters: Any) -> None:
-        if method == "textDocument/publishDiagnostics" and isinstance(parameters, dict):
+        if not isinstance(parameters, dict):
+            return
+        if method == "textDocument/publishDiagnostics":
             found = parameters.get("version"), parameters.get("diagnostics") or []
             self._diagnosed[str(parameters.get("uri"))] = found
+        elif method == "textDocument/inactiveRegions":
+            document = parameters.get("textDocument") or {}
+            self._inactive[str(document.get("uri"))] = parameters.get("regions") or []
 
     # --- documents ---
 
@@ -192,6 +199,20 @@ class LanguageServer:
         self._connection.listen(until, lambda: self._diagnosed.get(uri, (None,))[0] == version)
         pushed, found = self._diagnosed.get(uri, (None, []))
         return found if pushed == version else []
+
+    def is_inactive(self, uri: str, offset: int) -> bool:
+        """Whether the line is not compiled (`#if 0`), as far as the server has told."""
+        line = self._told[uri].text.count("\n", 0, offset)
+        return any(
+            each["start"]["line"] <= line <= each["end"]["line"]
+            for each in self._inactive.get(uri, ())
+        )
+
+    def files_changed(self, changes: Sequence[FileChange]) -> None:
+        """Files are other than they were when the server read them, or new, or gone."""
+        if self._starting is None:  # else it has read none yet
+            told = [{"uri": _uri(each.path), "type": each.how.value} for each in changes]
+            self._connection.notify("workspace/didChangeWatchedFiles", {"changes": told})
 
     def offset(self, uri: str, position: Any) -> int:
         return offset_of(self._told[uri].text, position, self._encoding)

@@ -13,6 +13,7 @@ from polydraft.monitors.analysers.restarted import Restarted
 from polydraft.monitors.analysis import (
     AnalyserError,
     AnalyserSettings,
+    FileChange,
     Grade,
     Name,
     Names,
@@ -59,6 +60,8 @@ class LspAnalyser:
     def names(self, question: Question, timeout: float) -> Names:
         def ask(server: LanguageServer, uri: str, until: float) -> Names:
             reply = server.ask("textDocument/completion", uri, question.offset, until)
+            if server.is_inactive(uri, question.offset):
+                return Names((), Grade.UNKNOWN)  # what is in scope anywhere, not the members
             before = question.buffer.text[question.offset - 1 : question.offset]
             found = names_of(reply, in_string=before in ("'", '"'))
             return Names(tuple(found), self._grade(question, found))
@@ -81,6 +84,11 @@ class LspAnalyser:
             return problems_of(found, lambda position: server.offset(uri, position))
 
         return self._with_server(question, timeout, ask)
+
+    def files_changed(self, changes: Sequence[FileChange]) -> None:
+        server = self._process.current
+        if server is not None:
+            server.files_changed(changes)
 
     def close(self) -> None:
         self._process.close()

@@ -14,6 +14,7 @@ from polydraft.monitors.analysers.child import Child
 from polydraft.monitors.analysers.restarted import Restarted
 from polydraft.monitors.analysis import (
     AnalyserError,
+    FileChange,
     Grade,
     How,
     Kind,
@@ -55,6 +56,9 @@ class WorkerAnalyser:
 
     def problems(self, question: Question, timeout: float) -> tuple[Problem, ...]:
         return ()
+
+    def files_changed(self, changes: Sequence[FileChange]) -> None:
+        """The workers read files as they are."""
 
     def close(self) -> None:
         self._process.close()

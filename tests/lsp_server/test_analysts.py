@@ -46,7 +46,7 @@ def said() -> list[str]:
 
 
 def analysts(maker: Maker, said: list[str], trusted: bool = False) -> Analysts:
-    made = Analysts(maker, Vocabularies(patient=True), said.append)
+    made = Analysts(maker, Vocabularies(), said.append)
     made.trusted = trusted
     return made
 

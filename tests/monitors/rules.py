@@ -33,7 +33,7 @@ class Case:
         self.analyser = Scripted(names or {}, known_signatures=signatures)
         self._monitoring = DocumentMonitoring(
             "/x.py",
-            Vocabularies(patient=True),
+            Vocabularies(),
             Broker(self.analyser, lambda message: None),
             rules=(rule,),
             strictness=STRICTNESS["graded"],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from polydraft.monitors.analysis import (
+    FileChange,
     Grade,
     Name,
     Names,
@@ -35,6 +36,7 @@ class Scripted:
     failure: Exception | None = None
     gate: threading.Event | None = None  # answers wait for it
     asked: list[Question] = field(default_factory=list)
+    heard: list[FileChange] = field(default_factory=list)
     closed: bool = False
     known_signatures: tuple[Signature, ...] = ()
     name: str = "scripted"
@@ -56,6 +58,9 @@ class Scripted:
 
     def problems(self, question: Question, timeout: float) -> tuple[Problem, ...]:
         return ()
+
+    def files_changed(self, changes: Sequence[FileChange]) -> None:
+        self.heard += changes
 
     def close(self) -> None:
         self.closed = True

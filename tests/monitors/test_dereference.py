@@ -65,7 +65,7 @@ class Case:
         self.broker = Broker(self.analyser, lambda message: None)
         monitoring = DocumentMonitoring(
             "/x.py",
-            Vocabularies(patient=True),
+            Vocabularies(),
             self.broker,
             rules=("dereference",),
             strictness=STRICTNESS[strictness],
@@ -283,7 +283,7 @@ def test_what_was_asked_as_the_operator_was_typed_is_not_asked_again():
     before, after = "b = 1\nx = a.", "\n"
     analyser = Scripted({"a.": closed("get")})
     broker = Broker(analyser, lambda message: None)
-    monitoring = DocumentMonitoring("/x.py", Vocabularies(patient=True), broker)
+    monitoring = DocumentMonitoring("/x.py", Vocabularies(), broker)
     monitoring.typed(before, after, "python")
     for answer in list(broker._answers.values()):
         assert answer.done.wait(10)
@@ -305,7 +305,7 @@ def test_the_editors_other_documents_are_seen():
     analyser = Scripted({})
     broker = Broker(analyser, lambda message: None)
     others = (Buffer("/y.py", "python", "class A: pass\n"),)
-    monitoring = DocumentMonitoring("/x.py", Vocabularies(patient=True), broker, others)
+    monitoring = DocumentMonitoring("/x.py", Vocabularies(), broker, others)
     monitor = monitoring.monitor(Request("a.", "", language="python"), PIECES, "", lambda: None)
     assert monitor is not None
     monitor.constrain(monitor.begin(), lambda: ())

@@ -59,7 +59,7 @@ def completer() -> EngineCompleter:
 
 @pytest.fixture(scope="module")
 def vocabularies() -> Vocabularies:
-    return Vocabularies(patient=True)
+    return Vocabularies()
 
 
 @pytest.fixture
