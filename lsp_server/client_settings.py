@@ -51,7 +51,7 @@ async def changed_configuration(
         ls.session.configure(params.settings.get(SECTION))
 
 
-async def changed_files(ls: PolydraftServer, params: types.DidChangeWatchedFilesParams) -> None:
+def changed_files(ls: PolydraftServer, params: types.DidChangeWatchedFilesParams) -> None:
     names = {unquote(change.uri).rsplit("/", 1)[-1] for change in params.changes}
     if FILE_NAME in names:
         ls.session.reread_settings()

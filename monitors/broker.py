@@ -84,6 +84,7 @@ class Broker:
         self._lock = threading.Condition()
         self._answers: OrderedDict[Hashable, Answer[object]] = OrderedDict()
         self._asked: list[_Asked[object]] = []
+        self._changes: list[FileChange] = []
         self._health = _Health()
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -115,14 +116,13 @@ class Broker:
             return answer
 
     def files_changed(self, changes: Sequence[FileChange]) -> None:
-        """What was answered before may be wrong now."""
+        """What was answered before may be wrong now; the analyser hears of it before it is asked
+        again."""
         with self._lock:
             waiting = {asked.key for asked in self._asked}
             kept = [each for each in self._answers.items() if each[0] in waiting]
             self._answers = OrderedDict(kept)
-            if self._thread is None or self._closed:
-                return  # it will read the files as they are
-        self.ask(("files", tuple(changes)), lambda analyser: analyser.files_changed(changes))
+            self._changes += changes
 
     def close(self) -> None:
         """End the analyser; who waits gets no answer. Idempotent."""
@@ -152,7 +152,16 @@ class Broker:
                 if self._closed:
                     return
                 asked = self._asked.pop()
+                changes, self._changes = self._changes, []
+            if changes:
+                self._tell(changes)
             self._answer(asked)
+
+    def _tell(self, changes: Sequence[FileChange]) -> None:
+        try:
+            self._analyser.files_changed(changes)
+        except AnalyserError as error:  # it has ended: a new one reads the files as they are
+            logger.info("%s", error)
 
     def _answer(self, asked: _Asked[object]) -> None:
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from lsprotocol import types
 
 from polydraft.lsp_server.analysts import Analysts
 from polydraft.lsp_server.documents import Document
@@ -14,6 +16,7 @@ from polydraft.monitors.analysis import (
     Analyser,
     AnalyserError,
     AnalyserSettings,
+    Changed,
     Names,
     Question,
 )
@@ -183,3 +186,41 @@ async def test_behind_an_operator_the_analyser_is_asked_before_drafts_are() -> N
         editor.insert(0, 5, " + x.", version=6)
         assert await asked() == "x = 1 + x."
         assert noted.heads.empty() and not provider.completer.requests
+
+
+async def test_the_analyser_hears_of_sources_that_change_on_disk(tmp_path: Path) -> None:
+    noted = Noted()
+    uri = (tmp_path / "new.py").as_uri()
+    async with editing(
+        FakeProvider(), root=tmp_path, watch=True, make_analyser=lambda *_: noted
+    ) as editor:
+        await editor.until(lambda: editor.registered)
+        (globs,) = [each.register_options for each in editor.registered if each.register_options]
+        assert any("py,pyi" in each["globPattern"] for each in globs["watchers"])
+        editor.open("x = 1\n", uri=uri)
+        assert await asyncio.wait_for(noted.heads.get(), PATIENCE) == ""
+
+        async def heard(*expected: tuple[str, Changed]) -> None:
+            """Before the next question, which another document that is opened makes."""
+            noted.heard.clear()
+            other = (tmp_path / f"{uuid4()}.py").as_uri()
+            editor.open("y = 1\n", uri=other)
+            await asyncio.wait_for(noted.heads.get(), PATIENCE)
+            assert [(each.path, each.how) for each in noted.heard] == [
+                (str(tmp_path / name), how) for name, how in expected
+            ]
+
+        def save() -> None:
+            editor.client.text_document_did_save(
+                types.DidSaveTextDocumentParams(types.TextDocumentIdentifier(uri))
+            )
+
+        save()
+        save()
+        await heard(("new.py", Changed.CREATED), ("new.py", Changed.CHANGED))
+        events = [
+            types.FileEvent((tmp_path / name).as_uri(), types.FileChangeType.Deleted)
+            for name in ("gone.py", "notes.txt")
+        ]
+        editor.client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams(events))
+        await heard(("gone.py", Changed.DELETED))

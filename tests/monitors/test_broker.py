@@ -7,7 +7,16 @@ import threading
 import pytest
 from scripted import NOTHING, Scripted, closed
 
-from polydraft.monitors.analysis import Analyser, AnalyserError, Buffer, Names, Question, Starting
+from polydraft.monitors.analysis import (
+    Analyser,
+    AnalyserError,
+    Buffer,
+    Changed,
+    FileChange,
+    Names,
+    Question,
+    Starting,
+)
 from polydraft.monitors.broker import Answer, Broker
 
 QUESTION = Question(Buffer("/x.py", "python", "a."), 2)
@@ -147,4 +156,27 @@ def test_of_too_many_questions_the_oldest_are_dropped(said):
     assert not answers[-1].done.is_set()
     analyser.gate.set()
     assert ended(answers[-1]) == NOTHING
+    broker.close()
+
+
+def test_after_a_change_on_disk_the_analyser_hears_of_it_and_is_asked_anew(said):
+    analyser = Scripted({"a.": closed("x")})
+    broker = Broker(analyser, said.append)
+    changes = [FileChange("/b.py", Changed.CREATED)]
+    assert ended(broker.ask("key", names)) == closed("x")
+    for heard in (1, 2):
+        broker.files_changed(changes)
+        assert ended(broker.ask("key", names)) == closed("x")
+        assert analyser.heard == heard * changes and len(analyser.asked) == 1 + heard
+    broker.close()
+
+
+def test_one_that_has_ended_need_not_hear_of_changes(said):
+    class Ended(Scripted):
+        def files_changed(self, changes: object) -> None:
+            raise AnalyserError("ended")
+
+    broker = Broker(Ended({"a.": closed("x")}), said.append)
+    broker.files_changed([FileChange("/b.py", Changed.CHANGED)])
+    assert ended(broker.ask("key", names)) == closed("x") and not said
     broker.close()

@@ -301,6 +301,22 @@ def test_what_was_asked_as_the_operator_was_typed_is_not_asked_again():
     assert len(broker._answers) == 1
 
 
+@pytest.mark.parametrize(
+    ("marked", "watched"),
+    [
+        ("bool A::|", False),
+        ("const std::vector<int>& ns::A::|", False),
+        ("  x = A::|", True),
+        ("int x = A::|", True),
+        ("void f() { A::|", True),
+        ("  A::|", True),
+    ],
+)
+def test_what_a_member_is_defined_behind_is_left_alone(marked, watched):
+    case = Case(marked, {"": closed("get")}, language="cpp")
+    assert bool(case.constraint().masks) is watched
+
+
 def test_the_editors_other_documents_are_seen():
     analyser = Scripted({})
     broker = Broker(analyser, lambda message: None)

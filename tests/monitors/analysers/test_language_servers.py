@@ -20,6 +20,8 @@ from polydraft.monitors.analysis import (
     AnalyserError,
     AnalyserSettings,
     Buffer,
+    Changed,
+    FileChange,
     Grade,
     How,
     Kind,
@@ -249,6 +251,45 @@ def test_unsaved_text_of_another_document_counts(
     while "fresher" not in asked(fresh):  # and knows them behind the next answer
         assert time.monotonic() < deadline
     assert "saved" not in asked(fresh)
+
+
+NEW_FILES = [
+    (
+        "ty",
+        "python",
+        "newmod.py",
+        "class Thing:\n    {} = 1\n",
+        "from newmod import Thing\nThing.|",
+    ),
+    (
+        *("typescript", "typescript", "newmod.ts", "export class Thing {{ static {} = 1 }}\n"),
+        'import { Thing } from "./newmod";\nThing.|',
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "language", "file", "text", "marked"), NEW_FILES)
+def test_files_that_are_made_and_changed_while_it_runs_are_seen(
+    make, tmp_path, name, language, file, text, marked
+):
+    analyser = make(name)
+    asked = question(tmp_path, language, marked)
+    path = tmp_path / file
+    analyser.files_changed([FileChange(str(path), Changed.CREATED)])  # before it was started
+    assert "alpha" not in texts(answered(lambda: analyser.names(asked, 30)))
+    for member, how in (("alpha", Changed.CREATED), ("beta", Changed.CHANGED)):
+        path.write_text(text.format(member))
+        analyser.files_changed([FileChange(str(path), how)])
+        assert member in texts(analyser.names(asked, 30))
+
+
+def test_where_nothing_is_compiled_clangd_knows_nothing(make, tmp_path):
+    cpp = "enum class E { Red };\n#if 0\nE e = E::|\n#endif\nint main() {}\n"
+    analyser = make("clangd")
+    asked = question(tmp_path, "cpp", cpp)
+    answered(lambda: analyser.names(asked, 30))
+    analyser.problems(asked, 30)  # it has been read
+    assert analyser.names(asked, 30).grade is Grade.UNKNOWN
 
 
 def test_one_that_is_killed_or_hangs_says_so_and_starts_anew(make, tmp_path):
