@@ -7,6 +7,8 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import TypeVar
 
+import torch
+
 from polydraft.completion.monitor import FREE, Constraint, Evidence
 from polydraft.monitors.analysis import Analyser
 from polydraft.monitors.broker import Answer, Broker
@@ -40,6 +42,10 @@ class Context:
             self.poll()
             wait([self.vocabulary], _TICK)
         return self.vocabulary.result()
+
+    def tokens(self, names: frozenset[str], typed: bytes) -> torch.Tensor:
+        """As `NameMasks.tokens`."""
+        return self.words.names.tokens(names, typed, self.strictness.canonical)
 
     def ask(self, key: Hashable, run: Callable[[Analyser], T]) -> Answer[T]:
         """As `Broker.ask`."""

@@ -84,7 +84,7 @@ class Dereference:
             found.grade,
             self.context.strictness,
             place.defining,
-            lambda names: self.context.words.names.tokens(names, spelled),
+            lambda names: self.context.tokens(names, spelled),
             narrow,
             wide,
             self._evidence(found),
@@ -124,11 +124,12 @@ class Dereference:
 
     def _wrong(self, spot: Spot, place: _Place, found: Names) -> Constraint:
         """The tokens that hold the operator and begin no name behind it."""
+        starts = self.context.words.behind(place.operator)
         masks = masks_of(
             found.grade,
             self.context.strictness,
             place.defining,
-            self.context.words.behind(place.operator).others,
+            lambda names: starts.others(names, self.context.strictness.canonical),
             *self._names(spot, place, found),
             self._evidence(found),
         )

@@ -56,7 +56,7 @@ class FreeNames:
     def _typed(self, spot: Spot, typed: str) -> Constraint:
         """A name that has begun goes on as one that is known, if it can."""
         known = self._known(spot, typed)
-        tokens = self.context.words.names.tokens(known, typed.encode())
+        tokens = self.context.tokens(known, typed.encode())
         if not tokens.numel():
             return FREE
         return Constraint((self._mask(tokens, known, banned=False),))

@@ -57,7 +57,7 @@ class Imports:
                 grade,
                 self.context.strictness,
                 False,
-                lambda allowed: self.context.words.names.tokens(allowed, typed),
+                lambda allowed: self.context.tokens(allowed, typed),
                 names,
                 names,
                 evidence,

@@ -25,12 +25,13 @@ class Strictness:
     of_file: bool = True
     hard: bool = True
     plain: bool = False
+    canonical: bool = True  # see `name_masks.py`
 
 
 STRICTNESS = {
     "graded": Strictness(),
     "soft": Strictness(hard=False),
-    "plain": Strictness(math.inf, of_file=False, plain=True),
+    "plain": Strictness(math.inf, of_file=False, plain=True, canonical=False),
 }
 
 

@@ -9,7 +9,7 @@ that begins a statement, an assignment most likely, is left alone. Python only.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from polydraft.completion.monitor import FREE, Constraint, Likely
 from polydraft.monitors.analysis import Names
@@ -20,6 +20,7 @@ from polydraft.monitors.strictness import masks_of
 
 _SUBSCRIPT = re.compile(r"(?P<receiver>[\w.]*[\w\])])\[\s*\Z")
 _ARGUMENT = re.compile(r"[\w\])]\((?:[^()\n]*,)?\s*(?:\w+\s*=\s*)?\Z|[=!]=\s*\Z")
+_SURE = 2  # times the penalty: of a key, a model is surer than of a name
 _MOST = 200  # strings; more of them are no choice
 
 
@@ -51,11 +52,12 @@ class StringKeys:
         if "" in listed or len(listed) > _MOST:
             return FREE
         names = listed | self._on_page(place)
+        strictness = self.context.strictness
         masks = masks_of(
             found.grade,
-            self.context.strictness,
+            replace(strictness, penalty=_SURE * strictness.penalty),
             True,  # there may be more
-            lambda allowed: self.context.words.names.tokens(allowed, place.typed.encode()),
+            lambda allowed: self.context.tokens(allowed, place.typed.encode()),
             names if listed else listed,
             names,
             self.context.evidence(self.name, found.grade.value, len(found.names)),

@@ -73,7 +73,7 @@ class TypeNames:
             self.context.strictness,
             True,  # there may be more
             lambda names: (
-                words.names.tokens(names, typed.encode())
+                self.context.tokens(names, typed.encode())
                 if typed
                 else words.wrong_starts(names, attached=tight)
             ),

@@ -79,5 +79,15 @@ class Pieces:
     def token_bytes(self, index: int) -> bytes:
         return self._pieces[index] if index < len(self._pieces) else b"<end>"
 
+    def encode(self, text: str) -> list[int]:
+        """The longest piece first; a byte that no piece begins with is left out."""
+        left, found = text.encode(), []
+        while left:
+            fitting = [piece for piece in self._pieces if piece and left.startswith(piece)]
+            longest = max(fitting, key=len, default=left[:1])
+            found += [self._pieces.index(longest)] if fitting else []
+            left = left[len(longest) :]
+        return found
+
     def ids(self, *pieces: str) -> list[int]:
         return [self._pieces.index(piece.encode("utf-8", "surrogateescape")) for piece in pieces]

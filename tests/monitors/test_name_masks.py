@@ -32,7 +32,7 @@ def ends_a_name(rest: bytes) -> bool:
     return False
 
 
-def naive(tokenizer: Tokenizer, names: set[str], typed: bytes) -> list[int]:
+def naive(tokenizer: Tokenizer, names: set[str], typed: bytes, canonical: bool = True) -> list[int]:
     """The rule, as it stands in the module's docstring."""
     specials = set(tokenizer.specials.values())
     left = {name.encode()[len(typed) :] for name in names if name.encode().startswith(typed)}
@@ -42,11 +42,20 @@ def naive(tokenizer: Tokenizer, names: set[str], typed: bytes) -> list[int]:
         fits = index in specials and b"" in left
         for rest in left if token and index not in specials else ():
             begins = bool(rest) and rest.startswith(token)
+            if canonical and begins and token != rest and is_text(rest):
+                begins = tokenizer.encode(rest.decode())[:1] == [index]
             runs_past = token.startswith(rest) and len(token) > len(rest)
             fits |= begins or (runs_past and ends_a_name(token[len(rest) :]))
         if fits:
             found.append(index)
     return found
+
+
+def is_text(spelled: bytes) -> bool:
+    try:
+        return bool(spelled.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 letters = st.sampled_from(["a", "b", "_", "1", "é", "→", ".", "(", " ", "\n"])
@@ -61,13 +70,15 @@ names = st.sets(st.text(st.sampled_from("ab_1é"), min_size=1, max_size=5), max_
 
 
 @settings(max_examples=400, deadline=None)
-@given(pieces, names, st.integers(0, 6))
-def test_masks_are_what_the_rule_says_whatever_the_vocabulary(vocabulary, possible, typed):
+@given(pieces, names, st.integers(0, 6), st.booleans())
+def test_masks_are_what_the_rule_says_whatever_the_vocabulary(
+    vocabulary, possible, typed, canonical
+):
     tokenizer = Pieces(vocabulary)
     masks = NameMasks(tokenizer)
     for start in {b""} | {name.encode()[:typed] for name in possible}:
-        found = masks.tokens(frozenset(possible), start).tolist()
-        assert found == naive(tokenizer, possible, start)
+        found = masks.tokens(frozenset(possible), start, canonical).tolist()
+        assert found == naive(tokenizer, possible, start, canonical)
 
 
 def qwen(folder: Path) -> ModelTokenizer:
@@ -96,8 +107,9 @@ def test_masks_are_what_the_rule_says_over_real_vocabularies(made, tmp_path):
     masks = NameMasks(tokenizer)
     possible = {"append", "appendleft", "clear", "größe", "__init__", "名前", "x", "get_or_create"}
     for typed in (b"", b"app", b"append", b"gr", b"gr" + b"\xc3", b"x", b"get_", b"no"):
-        found = masks.tokens(frozenset(possible), typed).tolist()
-        assert found == naive(tokenizer, possible, typed), typed
+        for canonical in (True, False):
+            found = masks.tokens(frozenset(possible), typed, canonical).tolist()
+            assert found == naive(tokenizer, possible, typed, canonical), typed
     assert masks.tokens(frozenset(possible), b"no").numel() == 0
 
 
@@ -109,7 +121,7 @@ def test_a_name_may_go_on_only_as_one_that_is_possible():
         ids = masks.tokens(frozenset({"get"}), typed).tolist()
         return [tokenizer.token_bytes(index) for index in ids]
 
-    assert after(b"") == [b"get", b"get(", b"ge"]
+    assert after(b"") == [b"get", b"get("]  # `ge` the tokenizer would not cut off
     assert after(b"ge") == [b"t", b"t."]
     assert after(b"get") == [b"(", b" x", b"<end>"]
 
@@ -128,5 +140,7 @@ def test_tokens_with_an_operator_before_the_name():
         return [tokenizer.token_bytes(index) for index in ids]
 
     possible = frozenset({"get"})
-    assert spelled(masks.tokens(possible).tolist()) == [b".get", b".g", b".get("]
-    assert spelled(masks.others(possible).tolist()) == [b".ge(", b".other"]
+    assert spelled(masks.tokens(possible).tolist()) == [b".get", b".get("]
+    assert spelled(masks.others(possible).tolist()) == [b".g", b".ge(", b".other"]
+    plain = masks.tokens(possible, b"", False).tolist()
+    assert spelled(plain) == [b".get", b".g", b".get("]
