@@ -27,6 +27,7 @@ from polydraft.lsp_server.model_pair import Voice
 from polydraft.lsp_server.offers import Offers
 from polydraft.lsp_server.open_documents import Excluded, OpenDocuments
 from polydraft.lsp_server.services import Services
+from polydraft.lsp_server.settings import Settings
 from polydraft.lsp_server.turns import Asked
 from polydraft.lsp_server.workspace import Folder, Workspace, Workspaces
 from polydraft.lsp_server.workspace_ngrams import WorkspaceNGrams
@@ -182,11 +183,13 @@ class Session:
     def typed(self, document: Document, offset: int) -> None:
         """The user has typed up to `offset`: a request for drafts there will follow."""
         workspace = self.workspaces.of(document.path)
+        settings = workspace.settings.current
         before, after = document.text[:offset], document.text[offset:]
         if (
             workspace.models.in_use is None  # no request will be served, nor is torch there yet
             or not before.endswith(NAMES_FOLLOW)
-            or len(document.text) > workspace.settings.current.max_file_size
+            or _is_off(document, settings)
+            or len(document.text) > settings.max_file_size
             or document.binary
         ):
             return
@@ -279,9 +282,7 @@ class Session:
         """Whether this request gets no drafts whatever the model would say."""
         document = ask.document
         settings = self.workspaces.of(document.path).settings.current
-        if ask.trigger is Trigger.AUTOMATIC and (
-            not settings.automatic or document.language in settings.languages_off
-        ):
+        if ask.trigger is Trigger.AUTOMATIC and _is_off(document, settings):
             return True
         if len(document.text) > settings.max_file_size:
             self._tell_once(
@@ -323,6 +324,11 @@ class Session:
     def _tell_problems(self) -> None:
         for problem in self.workspaces.new_problems():
             self._client.show(f"polydraft: {problem}", MessageType.Warning)
+
+
+def _is_off(document: Document, settings: Settings) -> bool:
+    """Whether drafts come only if the user asks for them."""
+    return not settings.automatic or document.language in settings.languages_off
 
 
 def _name(document: Document) -> str:
