@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
+import rules
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rules import IMPOSSIBLE
 from scripted import Pieces, Scripted, closed, opened
 
 from polydraft.completion.monitor import Constraint
@@ -14,8 +17,6 @@ from polydraft.completion.types import Request
 from polydraft.monitors.analysis import Buffer, Grade, Name, Names
 from polydraft.monitors.broker import Broker
 from polydraft.monitors.monitoring import DocumentMonitoring
-from polydraft.monitors.strictness import STRICTNESS
-from polydraft.monitors.text_monitor import TextMonitor
 from polydraft.monitors.vocabularies import Vocabularies
 
 PIECES = Pieces(
@@ -54,45 +55,17 @@ PIECES = Pieces(
 )
 
 
-class Case:
-    """A document with the cursor at `|` and an analyser that answers from a table."""
+class Case(rules.Case):
+    """The rule over the pieces above; the model would write `x` if nothing else is said."""
 
-    def __init__(
-        self, marked: str, table: dict[str, Names], strictness="graded", language="python", **how
-    ) -> None:
-        prefix, suffix = marked.split("|")
-        self.analyser = Scripted(table, **how)
-        self.broker = Broker(self.analyser, lambda message: None)
-        monitoring = DocumentMonitoring(
-            "/x.py",
-            Vocabularies(),
-            self.broker,
-            rules=("dereference",),
-            strictness=STRICTNESS[strictness],
-        )
-        request = Request(prefix, suffix, language=language)
-        monitor = monitoring.monitor(request, PIECES, "", lambda: None)
-        assert isinstance(monitor, TextMonitor)
-        self.monitor = monitor
+    def __init__(self, marked: str, table: dict[str, Names], **how: Any) -> None:
+        super().__init__("dereference", marked, PIECES, table, **how)
 
-    def constraint(self, *draft: str, likely: str = "x") -> Constraint:
-        state = self.monitor.begin()
-        for index in PIECES.ids(*draft):
-            state = self.monitor.observe(state, index)
-        return self.monitor.constrain(state, lambda: PIECES.ids(likely))
+    def constraint(self, *draft: str, likely: str | None = "x") -> Constraint:
+        return super().constraint(*draft, likely=likely)
 
-    def lost(self, *draft: str, likely: str = "x") -> dict[str, float]:
-        """Piece -> the nats that it loses, of those that lose some."""
-        found: dict[str, float] = {}
-        for mask in self.constraint(*draft, likely=likely).masks:
-            for index in range(len(PIECES)):
-                if mask.loses(index):
-                    piece = PIECES.token_bytes(index).decode("utf-8", "replace")
-                    found[piece] = found.get(piece, 0) + mask.penalty
-        return found
-
-
-IMPOSSIBLE = float("inf")
+    def lost(self, *draft: str, likely: str | None = "x") -> dict[str, float]:
+        return super().lost(*draft, likely=likely)
 
 
 def test_behind_a_closed_receiver_only_its_names_begin():
