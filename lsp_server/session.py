@@ -184,18 +184,19 @@ class Session:
         """The user has typed up to `offset`: a request for drafts there will follow."""
         workspace = self.workspaces.of(document.path)
         settings = workspace.settings.current
-        before, after = document.text[:offset], document.text[offset:]
         if (
             workspace.models.in_use is None  # no request will be served, nor is torch there yet
-            or not before.endswith(NAMES_FOLLOW)
+            or not document.text.endswith(NAMES_FOLLOW, 0, offset)
             or _is_off(document, settings)
             or len(document.text) > settings.max_file_size
             or document.binary
         ):
             return
-        monitoring = self._monitoring_for(document)
-        if monitoring is not None:
-            monitoring.typed(with_line_feeds(before), with_line_feeds(after), document.language)
+        root, others = (
+            self.workspaces.root_of(document.path),
+            reversed(list(self.documents.values())),
+        )
+        self._analysts.typed(document, offset, root, settings, others)
 
     def saved(self, uri: str) -> None:
         """A document was written to its file, perhaps for the first time."""

@@ -16,10 +16,11 @@ A plain hard mask lacks the true name at 8 to 10 % of real Python dereferences
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from polydraft.completion.monitor import FREE, Constraint, Evidence, Likely, together
-from polydraft.monitors.analysis import Names
+from polydraft.monitors.analysis import Grade, Names
 from polydraft.monitors.broker import HANG, Answer
 from polydraft.monitors.context import Context
 from polydraft.monitors.receiver import Receiver, receiver_before
@@ -62,6 +63,20 @@ class Dereference:
     def constrain(self, spot: Spot, likely: Likely) -> Constraint:
         head = spot.head
         return together([self._in_name(spot, head), self._at_receiver(spot, head, likely)])
+
+    def asked(self, spot: Spot) -> Callable[[str], bool | None] | None:
+        """What was asked behind an operator: of a name, whether it was listed openly."""
+        place = self._behind_operator(spot, spot.head)
+        if place is None or place.defining:
+            return None
+        answer = self._ask(spot, place)
+
+        def is_listed(name: str) -> bool | None:
+            if answer.value is None or answer.value.grade is not Grade.OPEN:
+                return None
+            return name in self._names(spot, place, answer.value)[0]
+
+        return is_listed
 
     # --- behind an operator: the name itself ---
 

@@ -16,6 +16,7 @@ from polydraft.monitors.dereference import Dereference
 from polydraft.monitors.free_names import FreeNames
 from polydraft.monitors.grammar import NAMES_FOLLOW
 from polydraft.monitors.imports import Imports
+from polydraft.monitors.listed import Typed
 from polydraft.monitors.spot import Page, Spot
 from polydraft.monitors.strictness import STRICTNESS, Strictness
 from polydraft.monitors.string_keys import StringKeys
@@ -80,19 +81,25 @@ class DocumentMonitoring:
         monitor.foresee(held_back.encode())  # which the draft is certain to begin with
         return monitor
 
-    def typed(self, prefix: str, suffix: str, language: str) -> None:
+    def typed(self, prefix: str, suffix: str, language: str) -> Typed | None:
         """Text was typed at the end of `prefix`: begin what a request there will ask.
 
-        There is time until it comes, as editors wait for a pause in typing.
+        There is time until it comes, as editors wait for a pause in typing. What the user writes
+        there in the end may have something to teach.
         """
         if self.broker is None or not prefix.endswith(NAMES_FOLLOW):
-            return
+            return None
         page = Page(self.path, language, prefix, suffix, self.others)
         context = Context(page, None, self.strictness, self.broker, lambda: None)
         spot = Spot(page, "")
-        if not spot.inside:
-            for rule in self._made(context, False):
-                rule.foresee(spot)
+        if spot.inside:
+            return None
+        rules = self._made(context, False)
+        for rule in rules:
+            rule.foresee(spot)
+        asked = (rule.asked(spot) for rule in rules if isinstance(rule, Dereference))
+        is_listed = next((each for each in asked if each is not None), None)
+        return None if is_listed is None else Typed(prefix, page.grammar, is_listed)
 
     def _made(self, context: Context, in_strings: bool) -> list[Rule]:
         wanted = [RULES[name] for name in self.rules if name in RULES]

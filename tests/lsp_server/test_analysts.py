@@ -24,13 +24,16 @@ from polydraft.monitors.monitoring import DocumentMonitoring
 from polydraft.monitors.vocabularies import Vocabularies
 from tests.fakes import FakeProvider
 from tests.lsp_server.harness import PATIENCE, editing
-from tests.monitors.scripted import Scripted
+from tests.monitors.scripted import Scripted, opened
 
 
 class Maker:
     """Makes scripted analysers, or fails; `made` is what it was asked for."""
 
-    def __init__(self, error: AnalyserError | None = None) -> None:
+    def __init__(
+        self, table: dict[str, Names] | None = None, error: AnalyserError | None = None
+    ) -> None:
+        self._table = table or {}
         self.made: list[tuple[str, AnalyserSettings]] = []
         self.analysers: list[Scripted] = []
         self._error = error
@@ -39,7 +42,7 @@ class Maker:
         self.made.append((name, settings))
         if self._error is not None:
             raise self._error
-        self.analysers.append(Scripted({}))
+        self.analysers.append(Scripted(self._table))
         return self.analysers[-1]
 
 
@@ -89,7 +92,7 @@ def test_settings_choose_the_analyser_and_the_monitors(tmp_path, said):
 
 
 def test_one_that_is_missing_is_told_once_and_drafts_go_on(tmp_path, said):
-    made = analysts(Maker(AnalyserError("Not installed.")), said)
+    made = analysts(Maker(error=AnalyserError("Not installed.")), said)
     for _ in range(3):
         found = made.monitoring(document(tmp_path / "a.py"), tmp_path, Settings(), ())
         assert isinstance(found, DocumentMonitoring) and found.broker is None
@@ -135,9 +138,9 @@ def test_an_opened_document_warms_its_analyser_and_a_closed_folder_ends_it(tmp_p
     made = analysts(maker, said)
     made.warm(document(tmp_path / "a.py"), tmp_path, Settings())
     (analyser,) = maker.analysers
-    broker = made._brokers[tmp_path, "ty"]
-    assert broker is not None
-    for answer in list(broker._answers.values()):
+    analyst = made._analysts[tmp_path, "ty"]
+    assert analyst is not None
+    for answer in list(analyst.broker._answers.values()):
         assert answer.done.wait(PATIENCE)
     assert [each.buffer.text for each in analyser.asked] == ["x\n"]
     made.keep_only([])
@@ -224,3 +227,33 @@ async def test_the_analyser_hears_of_sources_that_change_on_disk(tmp_path: Path)
         ]
         editor.client.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams(events))
         await heard(("gone.py", Changed.DELETED))
+
+
+def test_the_penalty_of_names_that_are_not_listed_follows_what_the_user_writes(
+    tmp_path, said
+) -> None:
+    maker = Maker({"": opened("known")})
+    made, path = analysts(maker, said), tmp_path / "a.py"
+
+    def penalty() -> float:
+        found = made.monitoring(document(path), tmp_path, Settings(), ())
+        assert isinstance(found, DocumentMonitoring)
+        return found.strictness.penalty
+
+    def write(*names: str) -> None:
+        text = ""
+        for name in (*names, "end"):
+            text += "x = a."
+            made.typed(document(path, text=text), len(text), tmp_path, Settings(), ())
+            (analyst,) = made._analysts.values()
+            assert analyst is not None
+            for answer in list(analyst.broker._answers.values()):
+                assert answer.done.wait(PATIENCE)
+            text += f"{name}\n"
+
+    assert penalty() == pytest.approx(5.0)
+    write("known", "known", "known")
+    assert penalty() > 5.0
+    write(*(f"new_{number}" for number in range(12)))
+    assert penalty() < 3.0
+    made.close()
