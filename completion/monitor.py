@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -151,18 +151,32 @@ class Joint:
         return zip(self.monitors, state, strict=True)
 
 
+def best_of(logits: torch.Tensor) -> int:
+    """The index of the largest of [V]; numpy finds it many times faster than `torch.argmax`."""
+    return int(logits.float().numpy(force=True).argmax())
+
+
 def constrained(logits: torch.Tensor, masks: Sequence[Mask]) -> torch.Tensor:
     """logits [V] -> [V] under all of the masks, by intersection.
+
+    What a mask makes dear is either the best even so, or impossible: it is no alternative to what
+    the mask lets pass, with which other drafts may begin.
 
     If the hard ones leave nothing possible, they contradict each other and none of them holds: a
     draft goes on in any case.
     """
-    result = logits
-    for mask in masks:
-        if not mask.hard:
-            result = mask.applied(result)
-    left = result
+    soft = [mask for mask in masks if not mask.hard]
+    dear = logits
+    for mask in soft:
+        dear = mask.applied(dear)
+    left = dear
     for mask in masks:
         if mask.hard:
             left = mask.applied(left)
-    return left if left is result or float(left.amax()) > -math.inf else result
+    if left is not dear and float(left.amax()) == -math.inf:
+        left = dear
+    best = best_of(left) if soft else -1
+    for mask in soft:
+        if not mask.loses(best):
+            left = replace(mask, penalty=math.inf).applied(left)
+    return left

@@ -14,7 +14,15 @@ from functools import cache
 import numpy as np
 import torch
 
-from polydraft.completion.monitor import Evidence, Likely, Mask, Monitor, State, constrained
+from polydraft.completion.monitor import (
+    Evidence,
+    Likely,
+    Mask,
+    Monitor,
+    State,
+    best_of,
+    constrained,
+)
 
 Prefix = tuple[int, ...]
 
@@ -79,9 +87,9 @@ class Watch:
         if not found.masks:
             return logits
         result = constrained(logits, found.masks)
-        wanted = _best(logits)
+        wanted = best_of(logits)
         causes = [mask for mask in found.masks if mask.loses(wanted)]
-        if causes and (taken := _best(result)) != wanted:
+        if causes and (taken := best_of(result)) != wanted:
             cause = max(causes, key=lambda mask: mask.penalty)
             self._changes[prefix] = Change(cause.evidence, wanted, taken)
         return result
@@ -96,11 +104,6 @@ class Watch:
             state = self._monitor.observe(state, prefix[end])
             self._states[prefix[: end + 1]] = state
         return state
-
-
-# numpy looks through a vocabulary many times faster than torch's `argmax` and `nonzero` do.
-def _best(logits: torch.Tensor) -> int:
-    return int(logits.float().numpy(force=True).argmax())
 
 
 def _likely(logits: torch.Tensor) -> list[int]:
