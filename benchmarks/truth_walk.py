@@ -37,6 +37,9 @@ class Loss:
         }
 
 
+_SURE = 64.0  # nats that the model, which knows the truth, gives it above all others
+
+
 @dataclass(frozen=True, slots=True)
 class Walk:
     losses: tuple[Loss, ...]
@@ -66,7 +69,9 @@ def walk(monitor: Monitor, ids: Sequence[int], size: int, patience: float = 5.0)
             time.sleep(_ROUND_S)
             found = monitor.constrain(state, _only(token))
         masked += bool(found.masks)
-        lost = -float(constrained(torch.zeros(size), found.masks)[token])
+        logits = torch.zeros(size)
+        logits[token] = _SURE  # what only loses is the best even so
+        lost = _SURE - float(constrained(logits, found.masks)[token])
         if lost > 0:
             losers = [mask for mask in found.masks if mask.loses(token)]
             cause = max(losers, key=lambda mask: mask.penalty)
