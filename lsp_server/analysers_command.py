@@ -25,9 +25,9 @@ from polydraft.monitors.analysis import (
     Question,
 )
 
-# Language id -> a file's name and text; the names asked for stand behind its last operator.
 _FIRST = 60.0  # seconds; servers of some languages read a standard library first
 
+# Language id -> a file's name and text; the names asked for stand behind its last operator.
 SAMPLES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "python": ("sample.py", "class Point:\n    x = 1\n\nPoint.|\n"),

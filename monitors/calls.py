@@ -52,10 +52,9 @@ class Calls:
         call = open_call(spot)
         if call is None:
             return FREE
-        found = self.context.once_known(
+        return self.context.if_known(
             self._ask(spot, call), lambda signatures: self._banned_in(call, signatures)
         )
-        return FREE if found.late else found  # nothing is impossible: nothing to take back
 
     def _banned_in(self, call: OpenCall, signatures: Sequence[Signature]) -> Constraint:
         if len(signatures) != 1:

@@ -47,6 +47,14 @@ class Context:
         """As `NameMasks.tokens`."""
         return self.words.names.tokens(names, typed, self.strictness.canonical)
 
+    def beginning(self, names: frozenset[str], typed: bytes, attached: bool) -> torch.Tensor:
+        """Where a name may stand: the tokens that go on with one that has begun; behind nothing,
+        where brackets and the like may come, those that begin a wrong one (`Words.wrong_starts`).
+        """
+        if typed:
+            return self.tokens(names, typed)
+        return self.words.wrong_starts(names, attached)
+
     def ask(self, key: Hashable, run: Callable[[Analyser], T]) -> Answer[T]:
         """As `Broker.ask`."""
         assert self.broker is not None
@@ -57,6 +65,12 @@ class Context:
         if not answer.wait(self.poll):
             return Constraint(late=True)
         return FREE if answer.value is None else then(answer.value)
+
+    def if_known(self, answer: Answer[T], then: Callable[[T], Constraint]) -> Constraint:
+        """As `once_known`, of a rule that makes nothing impossible: there is nothing to take back
+        when an answer comes late."""
+        found = self.once_known(answer, then)
+        return FREE if found.late else found
 
     def evidence(self, monitor: str, grade: str, names: int) -> Evidence:
         analyser = "" if self.broker is None else self.broker.analyser

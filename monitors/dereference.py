@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from polydraft.completion.monitor import FREE, Constraint, Evidence, Likely, together
 from polydraft.monitors.analysis import Grade, Names
@@ -25,7 +25,7 @@ from polydraft.monitors.broker import HANG, Answer
 from polydraft.monitors.context import Context
 from polydraft.monitors.receiver import Receiver, receiver_before
 from polydraft.monitors.spot import Spot
-from polydraft.monitors.strictness import masks_of
+from polydraft.monitors.strictness import constraint_of
 
 # C++, a line that is not indented: `bool Tree::`, what defines a member outside of its class.
 _OUTSIDE = re.compile(r"[A-Za-z_][\w \t*&<>:,\[\]]*\Z")
@@ -95,7 +95,7 @@ class Dereference:
         if spot.draft.endswith(typed) and len(typed) >= len(spot.draft):  # still the cursor's name
             narrow, wide = self._cut(narrow), self._cut(wide)
         spelled = typed.encode() + spot.partial
-        masks = masks_of(
+        return constraint_of(
             found.grade,
             self.context.strictness,
             place.defining,
@@ -104,7 +104,6 @@ class Dereference:
             wide,
             self._evidence(found),
         )
-        return Constraint(tuple(mask for mask in masks if mask.tokens.numel()))
 
     def _behind_operator(self, spot: Spot, head: str) -> _Place | None:
         typed = self._typed(head)
@@ -140,15 +139,15 @@ class Dereference:
     def _wrong(self, spot: Spot, place: _Place, found: Names) -> Constraint:
         """The tokens that hold the operator and begin no name behind it."""
         starts = self.context.words.behind(place.operator)
-        masks = masks_of(
+        return constraint_of(
             found.grade,
             self.context.strictness,
             place.defining,
             lambda names: starts.others(names, self.context.strictness.canonical),
             *self._names(spot, place, found),
             self._evidence(found),
+            banned=True,
         )
-        return Constraint(tuple(replace(mask, banned=True) for mask in masks))
 
     def _before_operator(self, spot: Spot, head: str) -> _Place | None:
         receiver = receiver_before(head, self.context.page.grammar)

@@ -8,14 +8,14 @@ open      such a name loses some log-probability
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from polydraft.completion.monitor import FREE, Constraint, Likely
 from polydraft.monitors.analysis import Names
 from polydraft.monitors.broker import HANG, Answer
 from polydraft.monitors.context import Context
 from polydraft.monitors.spot import Page, Spot
-from polydraft.monitors.strictness import masks_of
+from polydraft.monitors.strictness import constraint_of
 
 _MODULE = re.compile(r"(?:^|\n)[ \t]*(?P<how>import|from)[ \t]+(?P<path>(?:\.|\w+\.)*)\Z")
 _MEMBER = re.compile(
@@ -51,29 +51,17 @@ class Imports:
         if self.context.strictness.of_file and names:
             names |= _imported(self.context.page, place.path)
         evidence = self.context.evidence(self.name, found.grade.value, len(found.names))
-        grade, typed = found.grade, place.typed.encode() + spot.partial
-        if typed:
-            masks = masks_of(
-                grade,
-                self.context.strictness,
-                False,
-                lambda allowed: self.context.tokens(allowed, typed),
-                names,
-                names,
-                evidence,
-            )
-            return Constraint(tuple(mask for mask in masks if mask.tokens.numel()))
-        # A bracket, a comma or a new line may come as well: only wrong names are banned.
-        masks = masks_of(
-            grade,
+        typed = place.typed.encode() + spot.partial
+        return constraint_of(
+            found.grade,
             self.context.strictness,
             False,
-            lambda allowed: self.context.words.wrong_starts(allowed, attached=not place.gap),
+            lambda names: self.context.beginning(names, typed, attached=not place.gap),
             names,
             names,
             evidence,
+            banned=not typed,
         )
-        return Constraint(tuple(replace(mask, banned=True) for mask in masks))
 
     def _ask(self, spot: Spot, place: _Place) -> Answer[Names]:
         # What a module holds depends on no line of the page, but on the other documents.

@@ -53,6 +53,7 @@ class Page:
         self.others = others
         self.grammar: Grammar = grammar_of(language)
         self._members: dict[str, frozenset[str]] = {}
+        self._keys: dict[str, frozenset[str]] = {}
         self._scan = scan(before[-_WINDOW:], language)
 
     @property
@@ -140,6 +141,14 @@ class Page:
             text = self._class if root in self.grammar.instances else self._text
             self._members[receiver] = frozenset(self.grammar.members_of(receiver).findall(text))
         return self._members[receiver]
+
+    def keys_of(self, receiver: str) -> frozenset[str]:
+        """What strings begin with that stand in brackets behind `receiver` on the page."""
+        if receiver not in self._keys:
+            keys = re.compile(rf"(?<![\w.]){re.escape(receiver)}\[\s*['\"](\w+)")
+            found = frozenset(keys.findall(self.before)).union(keys.findall(self.after))
+            self._keys[receiver] = found
+        return self._keys[receiver]
 
     @cached_property
     def _class(self) -> str:

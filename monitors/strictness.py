@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from polydraft.completion.monitor import Evidence, Mask
+from polydraft.completion.monitor import FREE, Constraint, Evidence, Mask
 from polydraft.monitors.analysis import Grade
 
 
@@ -35,7 +35,7 @@ STRICTNESS = {
 }
 
 
-def masks_of(
+def constraint_of(
     grade: Grade,
     strictness: Strictness,
     defining: bool,
@@ -43,12 +43,16 @@ def masks_of(
     narrow: frozenset[str],
     wide: frozenset[str],
     evidence: Evidence,
-) -> list[Mask]:
-    """`narrow` are the names of this place, `wide` those with all that the file knows beside."""
+    banned: bool = False,
+) -> Constraint:
+    """`narrow` are the names of this place, `wide` those with all that the file knows beside.
+
+    `tokens` gives of names those that fit, or if `banned` those that do not.
+    """
     if grade in (Grade.UNKNOWN, Grade.DEFINING) or not narrow:
-        return []
-    masks = [Mask(tokens(narrow), strictness.penalty, evidence=evidence)]
+        return FREE
+    masks = [Mask(tokens(narrow), strictness.penalty, banned, evidence)]
     closed = grade is Grade.CLOSED and not defining
     if strictness.hard and closed and not strictness.plain:
-        masks.append(Mask(tokens(wide), evidence=evidence))
-    return masks
+        masks.append(Mask(tokens(wide), banned=banned, evidence=evidence))
+    return Constraint(tuple(mask for mask in masks if mask.tokens.numel()))

@@ -16,7 +16,7 @@ from polydraft.monitors.analysis import Names
 from polydraft.monitors.broker import HANG, Answer
 from polydraft.monitors.context import Context
 from polydraft.monitors.spot import Spot
-from polydraft.monitors.strictness import masks_of
+from polydraft.monitors.strictness import constraint_of
 
 _SUBSCRIPT = re.compile(r"(?P<receiver>[\w.]*[\w\])])\[\s*\Z")
 _ARGUMENT = re.compile(r"[\w\])]\((?:[^()\n]*,)?\s*(?:\w+\s*=\s*)?\Z|[=!]=\s*\Z")
@@ -40,37 +40,33 @@ class StringKeys:
         place = _place(spot)
         if place is None or spot.partial:
             return FREE
-        found = self.context.once_known(
+        return self.context.if_known(
             self._ask(spot, place), lambda names: self._masks(place, names)
         )
-        return FREE if found.late else found  # nothing is impossible: nothing to take back
 
     def _masks(self, place: _Place, found: Names) -> Constraint:
         begin = self.context.page.grammar.name_at_start
         # What is behind a name's end in a string, say a hyphen, is not looked at.
         listed = frozenset(begin(name.text) for name in found.names)
-        if "" in listed or len(listed) > _MOST:
+        if not listed or "" in listed or len(listed) > _MOST:
             return FREE
         names = listed | self._on_page(place)
         strictness = self.context.strictness
-        masks = masks_of(
+        return constraint_of(
             found.grade,
             replace(strictness, penalty=_SURE * strictness.penalty),
             True,  # there may be more
             lambda allowed: self.context.tokens(allowed, place.typed.encode()),
-            names if listed else listed,
+            names,
             names,
             self.context.evidence(self.name, found.grade.value, len(found.names)),
         )
-        return Constraint(tuple(mask for mask in masks if mask.tokens.numel()))
 
     def _on_page(self, place: _Place) -> frozenset[str]:
         """The keys that the page itself has there."""
         if not place.receiver or not self.context.strictness.of_file:
             return frozenset()
-        keys = re.compile(rf"(?<![\w.]){re.escape(place.receiver)}\[\s*['\"](\w+)")
-        page = self.context.page
-        return frozenset(keys.findall(page.before)).union(keys.findall(page.after))
+        return self.context.page.keys_of(place.receiver)
 
     def _ask(self, spot: Spot, place: _Place) -> Answer[Names]:
         draft = spot.draft[: len(spot.draft) - len(place.typed)]

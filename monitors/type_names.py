@@ -11,14 +11,14 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from polydraft.completion.monitor import FREE, Constraint, Likely
 from polydraft.monitors.analysis import Kind, Names
 from polydraft.monitors.broker import HANG, Answer
 from polydraft.monitors.context import Context
 from polydraft.monitors.spot import Spot
-from polydraft.monitors.strictness import masks_of
+from polydraft.monitors.strictness import constraint_of
 
 _LISTED = r"(?:[\w.]+\s*,\s*)*\Z"  # types before, in a list of them
 _EXPECTS = re.compile(
@@ -53,36 +53,30 @@ class TypeNames:
         typed = _typed(spot)
         if typed is None or spot.partial:
             return FREE
-        found = self.context.once_known(
+        return self.context.if_known(
             self._ask(spot, typed), lambda names: self._masks(spot, typed, names)
         )
-        return FREE if found.late else found  # nothing is impossible: nothing to take back
 
     def _masks(self, spot: Spot, typed: str, found: Names) -> Constraint:
         types = {
             name.text for name in found.names if name.kind not in (Kind.FUNCTION, Kind.ARGUMENT)
         }
+        if not types:
+            return FREE
         functions = {name.text for name in found.names if name.kind is Kind.FUNCTION}
         made = spot.page.grammar.name.findall(spot.draft[: len(spot.draft) - len(typed)])
         page = self.context.page.identifiers.union(made) - functions - set(keyword.kwlist)
-        known = page | types | _ALWAYS if types else frozenset()
-        words = self.context.words
+        known = page | types | _ALWAYS
         tight = spot.head.endswith(("(", "[", " "))  # else a space comes first
-        masks = masks_of(
+        return constraint_of(
             found.grade,
             self.context.strictness,
             True,  # there may be more
-            lambda names: (
-                self.context.tokens(names, typed.encode())
-                if typed
-                else words.wrong_starts(names, attached=tight)
-            ),
+            lambda names: self.context.beginning(names, typed.encode(), attached=tight),
             known,
             known,
             self.context.evidence(self.name, found.grade.value, len(found.names)),
-        )
-        return Constraint(
-            tuple(replace(mask, banned=not typed) for mask in masks if mask.tokens.numel())
+            banned=not typed,
         )
 
     def _ask(self, spot: Spot, typed: str) -> Answer[Names]:

@@ -33,7 +33,7 @@ class Case:
         language: str = "python",
         **how: Any,
     ) -> None:
-        prefix, _, suffix = marked.partition("|")
+        prefix, suffix = marked.split("|")
         made = pieces if isinstance(pieces, Pieces) else None
         self.pieces = made or Pieces([piece.encode() for piece in pieces])
         self.analyser = Scripted(names or {}, known_signatures=signatures, **how)
