@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from polydraft.completion.quiet import within
 from polydraft.completion.types import CancelToken, Completion, Deadline, Draft, Request, Stats
 from polydraft.lsp_server.anchor import Anchor
-from polydraft.lsp_server.asks import Ask
+from polydraft.lsp_server.asks import Ask, Trigger
 from polydraft.lsp_server.auto_close import before_closers
 from polydraft.lsp_server.costs import measured
 from polydraft.lsp_server.documents import Document
@@ -93,6 +94,7 @@ class Launcher:
         index_for = self._index_for(ask.document)
         monitoring = self._monitoring_for(ask.document)
         settings = self._workspaces.of(ask.document.path).settings.current
+        quiet_in = settings.quiet_in if ask.trigger is Trigger.AUTOMATIC else ()
         flight.deadline = deadline = Deadline.after(settings.deadline_ms / 1000)
 
         def here(draft: Draft) -> Draft | None:
@@ -114,6 +116,8 @@ class Launcher:
             flight.began = True
             request = add_context(prompt.request)
             cancel.check()
+            if quiet_in and within(request.prefix, request.language) in quiet_in:
+                return Found(()), Completion((), Stats())
             done = in_use.completer.complete(
                 request,
                 cancel=cancel,

@@ -38,6 +38,7 @@ MONITORS = ("dereference", "imports", "calls", "types", "strings", "names", "err
 ANALYSERS = tuple(spec.name for spec in SPECS)
 ANALYSED = tuple(dict.fromkeys(language for spec in SPECS for language in spec.languages))
 POLICIES = ("ead", "bild", "spec", "cascade", "small", "large")
+QUIET = ("comments", "strings")  # names of `polydraft.completion.quiet.Within`
 MULTILINE = MappingProxyType({"auto": None, "always": True, "never": False})
 _WEIGHTS = ("auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -110,6 +111,10 @@ DRAFTER = one_of(DRAFTERS, quoted=False)
 MONITOR_LIST = Rule(
     f"a list of some of {', '.join(MONITORS)}",
     lambda value: isinstance(value, list | tuple) and all(item in MONITORS for item in value),
+)
+QUIET_LIST = Rule(
+    "a list of some of comments, strings",
+    lambda value: isinstance(value, list | tuple) and all(item in QUIET for item in value),
 )
 STRICTNESS = one_of(("graded", "soft", "plain"))
 ANALYSER_TABLE = Rule(

@@ -29,6 +29,8 @@ from polydraft.lsp_server.setting_rules import (
     MULTILINE,
     MULTILINES,
     POLICY,
+    QUIET,
+    QUIET_LIST,
     STRICTNESS,
     STRINGS,
     THRESHOLD_TABLE,
@@ -107,6 +109,7 @@ class Settings:
     speculate: bool = _setting(True, BOOLEAN)
     multiline: str = _setting("auto", MULTILINES)
     languages_off: tuple[str, ...] = _setting((), STRINGS)
+    quiet_in: tuple[str, ...] = _setting(QUIET, QUIET_LIST)
     exclude: tuple[str, ...] = _setting((), GLOBS)
     monitors: tuple[str, ...] = _setting(MONITORS, MONITOR_LIST)
     strictness: str = _setting("graded", STRICTNESS)

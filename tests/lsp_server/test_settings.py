@@ -34,6 +34,7 @@ VALID = {
     "speculate": False,
     "multiline": "never",
     "languages_off": ["markdown"],
+    "quiet_in": ["comments"],
     "exclude": ["/gen/", "*.min.js"],
     "monitors": ["dereference"],
     "strictness": "soft",
@@ -60,6 +61,7 @@ WRONG = {
     "speculate": ["no", 0],
     "multiline": [True, "sometimes", []],
     "languages_off": ["python", [1]],
+    "quiet_in": ["docstrings", ["docstrings"]],
     "exclude": [["!"], "x"],
     "monitors": ["dereference", ["everything"], 1],
     "strictness": ["strict", 1],
@@ -80,6 +82,7 @@ def test_every_setting_can_be_set_and_has_wrong_values() -> None:
         **{
             **VALID,
             "languages_off": ("markdown",),
+            "quiet_in": ("comments",),
             "exclude": ("/gen/", "*.min.js"),
             "thresholds": (("entropy", 2), ("window", 3)),
             "monitors": ("dereference",),

@@ -41,6 +41,28 @@ def slow(*texts: str) -> tuple[FakeProvider, threading.Event]:
     return FakeProvider(FakeCompleter(write=write)), go_on
 
 
+# --- comments and strings ---
+
+
+async def test_in_comments_and_strings_drafts_come_only_if_asked_for() -> None:
+    provider = writing("foo")
+    async with editing(provider, text="x = 'a ") as editor:
+        assert await editor.inline(0, 7, automatic=True) == []
+        assert places(provider) == []
+        assert await editor.inline(0, 7) == ["foo"]
+    async with editing(provider, text="x = 'a ", options={"quietIn": ["comments"]}) as editor:
+        assert await editor.inline(0, 7, automatic=True) == ["foo"]
+
+
+async def test_a_draft_on_display_goes_on_into_its_strings() -> None:
+    provider = writing("'a b'")
+    async with editing(provider, text="x = ") as editor:
+        assert await editor.inline(0, 4, automatic=True) == ["'a b'"]
+        editor.insert(0, 4, "'a")
+        drafts = (await editor.drafts(0, 6, automatic=True))["drafts"]
+        assert [each["text"] for each in drafts] == [" b'"]
+
+
 # --- calls that go on ---
 
 
