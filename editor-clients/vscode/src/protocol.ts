@@ -1,0 +1,89 @@
+/** polydraft's own messages, as docs/editors.md has them. */
+import type { Position, Range } from 'vscode-languageclient/node';
+
+export interface Part {
+  origin: 'small' | 'large';
+  tokens: number;
+  end: number; // where the run ends in the draft's text, in UTF-16 units
+}
+
+export interface Intervention {
+  at: number;
+  monitor: string;
+  analyser: string;
+  grade: string;
+  names: string[];
+  wanted: string;
+  taken: string;
+}
+
+/** Accepting a draft replaces `range`, which begins at the cursor, by `text`. */
+export interface Draft {
+  id: string;
+  text: string;
+  range: Range;
+  meanLogprob: number | null; // nats per token
+  tokenCount: number;
+  drafter: string;
+  method: string;
+  finish: string;
+  parts: Part[];
+  checked: boolean;
+  interventions: Intervention[];
+  problems: string[];
+}
+
+export interface Stats {
+  firstDraftMs: number;
+  totalMs: number;
+  fromCache: boolean;
+}
+
+export interface DraftsParams {
+  textDocument: { uri: string };
+  position: Position;
+  k?: number;
+  automatic?: boolean;
+}
+
+export interface Drafts {
+  version: number | null;
+  drafts: Draft[];
+  stats: Stats;
+}
+
+/** The first finished draft of a request that is still being worked on. */
+export interface StreamedDraft {
+  uri: string;
+  version: number;
+  draft: Draft;
+}
+
+/** What stands for an answer from now on: the large model has looked at it. */
+export interface BetterDrafts extends StreamedDrafts {
+  final: true;
+}
+
+interface StreamedDrafts {
+  uri: string;
+  version: number;
+  drafts: Draft[];
+  stats: Stats;
+}
+
+export interface Status {
+  state: 'loading' | 'ready' | 'error';
+  message: string;
+  model: string;
+  progress: number | null;
+  root: string | null;
+  large: string | null;
+  largeState: 'none' | 'loading' | 'ready' | 'error';
+  largeMessage: string;
+}
+
+export const DRAFTS = 'polydraft/drafts';
+export const DRAFT = 'polydraft/draft';
+export const STATUS = 'polydraft/status';
+export const RELOAD = 'polydraft/reload';
+export const ACCEPTED = 'polydraft.accepted';

@@ -1,0 +1,142 @@
+/**
+ * From a keystroke to ghost text: the first draft is shown as soon as it is there, the others join
+ * it when they are, and better ones take their places.
+ */
+import * as vscode from 'vscode';
+import type { LanguageClient } from 'vscode-languageclient/node';
+import { itemOf } from './items';
+import { DRAFT, DRAFTS, type BetterDrafts, type Draft, type Drafts, type DraftsParams, type StreamedDraft } from './protocol';
+
+/** A place in one version of a document, and the drafts that are known for it so far. */
+export interface Offer {
+  readonly uri: string;
+  readonly version: number;
+  readonly position: vscode.Position;
+  drafts: readonly Draft[];
+  complete: boolean; // all drafts of the request are there
+  milliseconds: number; // from the request to its first draft
+}
+
+export class DraftProvider implements vscode.Disposable {
+  /** What was found for the newest request, for the panel and the status bar. */
+  current: Offer | undefined;
+  private waiting: { offer: Offer; first: (offer: Offer) => void } | undefined;
+  private readonly changed = new vscode.EventEmitter<Offer>();
+  readonly onDidChange = this.changed.event;
+  private readonly disposables: vscode.Disposable[];
+
+  constructor(
+    private readonly client: LanguageClient,
+    private readonly isPaused: (document: vscode.TextDocument) => boolean,
+  ) {
+    this.disposables = [
+      client.onNotification(DRAFT, (streamed: StreamedDraft) => this.hearFirst(streamed)),
+      client.onNotification(DRAFTS, (better: BetterDrafts) => this.hearBetter(better)),
+    ];
+  }
+
+  async provide(
+    document: vscode.TextDocument,
+    position: vscode.Position,
+    context: vscode.InlineCompletionContext,
+    token: vscode.CancellationToken,
+  ): Promise<vscode.InlineCompletionItem[]> {
+    const invoked = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
+    const editor = vscode.window.activeTextEditor;
+    if (editor?.document === document && editor.selections.length > 1) return [];
+    if (!invoked && this.isPaused(document)) return [];
+    const known = this.current;
+    const settled = known?.complete && isAt(known, document, position);
+    const offer = settled && (known.drafts.length > 0 || !invoked) // who insists has nothing asked again
+      ? known
+      : await this.ask(document, position, !invoked, token);
+    if (token.isCancellationRequested) return [];
+    return offer.drafts.map((draft) => itemOf(document, position, draft));
+  }
+
+  /** The drafts for a place; resolves with the first one while the others are in work. */
+  private ask(
+    document: vscode.TextDocument,
+    position: vscode.Position,
+    automatic: boolean,
+    token: vscode.CancellationToken,
+  ): Promise<Offer> {
+    const uri = document.uri.toString();
+    const offer: Offer = { uri, version: document.version, position, drafts: [], complete: false, milliseconds: 0 };
+    const began = performance.now();
+    const params: DraftsParams = {
+      textDocument: { uri: this.client.code2ProtocolConverter.asUri(document.uri) },
+      position: this.client.code2ProtocolConverter.asPosition(position),
+      automatic,
+    };
+    this.current = offer;
+    return new Promise((resolve, reject) => {
+      let told = false;
+      const first = (): void => {
+        if (told) return;
+        told = true;
+        offer.milliseconds = performance.now() - began;
+        resolve(offer);
+        this.changed.fire(offer);
+      };
+      this.waiting = { offer, first };
+      this.client.sendRequest<Drafts>(DRAFTS, params, token).then(
+        (answer) => {
+          const shown = offer.drafts.length;
+          offer.drafts = answer.drafts;
+          offer.complete = true;
+          if (this.waiting?.offer === offer) this.waiting = undefined;
+          const late = told && answer.drafts.length > shown;
+          first();
+          if (late) this.refresh(offer);
+        },
+        (error: unknown) => {
+          if (this.waiting?.offer === offer) this.waiting = undefined;
+          if (token.isCancellationRequested) first();
+          else reject(error instanceof Error ? error : new Error(String(error)));
+        },
+      );
+    });
+  }
+
+  private hearFirst(streamed: StreamedDraft): void {
+    const waiting = this.waiting;
+    if (!waiting || !isFor(waiting.offer, streamed.uri, streamed.version) || waiting.offer.drafts.length) return;
+    waiting.offer.drafts = [streamed.draft];
+    waiting.first(waiting.offer);
+  }
+
+  private hearBetter(better: BetterDrafts): void {
+    const offer = this.current;
+    if (!offer || !isFor(offer, better.uri, better.version)) return;
+    const same = textsOf(offer.drafts) === textsOf(better.drafts);
+    offer.drafts = better.drafts;
+    if (same) this.changed.fire(offer);
+    else this.refresh(offer);
+  }
+
+  /** Have VS Code ask again, which is answered at once; it keeps the draft on display if it is still there. */
+  private refresh(offer: Offer): void {
+    const editor = vscode.window.activeTextEditor;
+    this.changed.fire(offer);
+    if (editor && this.current === offer && isAt(offer, editor.document, editor.selection.active)) {
+      void vscode.commands.executeCommand('editor.action.inlineSuggest.trigger');
+    }
+  }
+
+  dispose(): void {
+    vscode.Disposable.from(...this.disposables, this.changed).dispose();
+  }
+}
+
+function isAt(offer: Offer, document: vscode.TextDocument, position: vscode.Position): boolean {
+  return isFor(offer, document.uri.toString(), document.version) && offer.position.isEqual(position);
+}
+
+function isFor(offer: Offer, uri: string, version: number): boolean {
+  return vscode.Uri.parse(uri).toString() === offer.uri && offer.version === version;
+}
+
+function textsOf(drafts: readonly Draft[]): string {
+  return JSON.stringify(drafts.map((draft) => draft.text));
+}
