@@ -7,6 +7,12 @@ import type { LanguageClient } from 'vscode-languageclient/node';
 import { itemOf } from './items';
 import { DRAFT, DRAFTS, type BetterDrafts, type Draft, type Drafts, type DraftsParams, type StreamedDraft } from './protocol';
 
+/**
+ * VS Code gives a request up when a key was pressed, but also after 750 ms, to let IntelliSense have
+ * its turn. Then the drafts are still wanted: whether a key was it is known this much later.
+ */
+const GRACE_MS = 30;
+
 /** A place in one version of a document, and the drafts that are known for it so far. */
 export interface Offer {
   readonly uri: string;
@@ -46,8 +52,9 @@ export class DraftProvider implements vscode.Disposable {
     if (editor?.document === document && editor.selections.length > 1) return [];
     if (!invoked && this.isPaused(document)) return [];
     const known = this.current;
-    const settled = known?.complete && isAt(known, document, position);
-    const offer = settled && (known.drafts.length > 0 || !invoked) // who insists has nothing asked again
+    const here = known !== undefined && isAt(known, document, position);
+    // Who insists, and saw nothing, has the model asked again.
+    const offer = here && (known.drafts.length > 0 || (known.complete && !invoked))
       ? known
       : await this.ask(document, position, !invoked, token);
     if (token.isCancellationRequested) return [];
@@ -70,6 +77,13 @@ export class DraftProvider implements vscode.Disposable {
       automatic,
     };
     this.current = offer;
+    const source = new vscode.CancellationTokenSource();
+    const isHere = (): boolean => this.current === offer && isAtCursor(offer);
+    const patience = token.onCancellationRequested(() =>
+      setTimeout(() => {
+        if (!isHere()) source.cancel();
+      }, GRACE_MS),
+    );
     return new Promise((resolve, reject) => {
       let told = false;
       const first = (): void => {
@@ -77,10 +91,11 @@ export class DraftProvider implements vscode.Disposable {
         told = true;
         offer.milliseconds = performance.now() - began;
         resolve(offer);
-        this.changed.fire(offer);
+        if (token.isCancellationRequested && offer.drafts.length > 0) this.refresh(offer);
+        else this.changed.fire(offer);
       };
       this.waiting = { offer, first };
-      this.client.sendRequest<Drafts>(DRAFTS, params, token).then(
+      this.client.sendRequest<Drafts>(DRAFTS, params, source.token).then(
         (answer) => {
           const shown = offer.drafts.length;
           offer.drafts = answer.drafts;
@@ -95,7 +110,7 @@ export class DraftProvider implements vscode.Disposable {
           if (token.isCancellationRequested) first();
           else reject(error instanceof Error ? error : new Error(String(error)));
         },
-      );
+      ).finally(() => vscode.Disposable.from(patience, source).dispose());
     });
   }
 
@@ -117,9 +132,8 @@ export class DraftProvider implements vscode.Disposable {
 
   /** Have VS Code ask again, which is answered at once; it keeps the draft on display if it is still there. */
   private refresh(offer: Offer): void {
-    const editor = vscode.window.activeTextEditor;
     this.changed.fire(offer);
-    if (editor && this.current === offer && isAt(offer, editor.document, editor.selection.active)) {
+    if (this.current === offer && isAtCursor(offer)) {
       void vscode.commands.executeCommand('editor.action.inlineSuggest.trigger');
     }
   }
@@ -127,6 +141,11 @@ export class DraftProvider implements vscode.Disposable {
   dispose(): void {
     vscode.Disposable.from(...this.disposables, this.changed).dispose();
   }
+}
+
+function isAtCursor(offer: Offer): boolean {
+  const editor = vscode.window.activeTextEditor;
+  return editor !== undefined && isAt(offer, editor.document, editor.selection.active);
 }
 
 function isAt(offer: Offer, document: vscode.TextDocument, position: vscode.Position): boolean {
