@@ -75,7 +75,7 @@ async function startClient(
       },
     },
   );
-  provider = new DraftProvider(made, () => false);
+  provider = new DraftProvider(made, context.extension.id, () => false);
   context.subscriptions.push(
     made.onNotification(STATUS, (said: Status) => status.hear(said)),
     provider.onDidChange((offer) => status.took(offer.milliseconds)),

@@ -5,6 +5,7 @@
 import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
 import { itemOf } from './items';
+import { askAgain, registerNobody } from './refresh';
 import { DRAFT, DRAFTS, type BetterDrafts, type Draft, type Drafts, type DraftsParams, type StreamedDraft } from './protocol';
 
 /**
@@ -21,6 +22,7 @@ export interface Offer {
   drafts: readonly Draft[];
   complete: boolean; // all drafts of the request are there
   milliseconds: number; // from the request to its first draft
+  refreshed: number; // how often VS Code was made to ask again
 }
 
 export class DraftProvider implements vscode.Disposable {
@@ -33,9 +35,11 @@ export class DraftProvider implements vscode.Disposable {
 
   constructor(
     private readonly client: LanguageClient,
+    private readonly extensionId: string,
     private readonly isPaused: (document: vscode.TextDocument) => boolean,
   ) {
     this.disposables = [
+      registerNobody(),
       client.onNotification(DRAFT, (streamed: StreamedDraft) => this.hearFirst(streamed)),
       client.onNotification(DRAFTS, (better: BetterDrafts) => this.hearBetter(better)),
     ];
@@ -69,7 +73,7 @@ export class DraftProvider implements vscode.Disposable {
     token: vscode.CancellationToken,
   ): Promise<Offer> {
     const uri = document.uri.toString();
-    const offer: Offer = { uri, version: document.version, position, drafts: [], complete: false, milliseconds: 0 };
+    const offer: Offer = { uri, version: document.version, position, drafts: [], complete: false, milliseconds: 0, refreshed: 0 };
     const began = performance.now();
     const params: DraftsParams = {
       textDocument: { uri: this.client.code2ProtocolConverter.asUri(document.uri) },
@@ -134,7 +138,8 @@ export class DraftProvider implements vscode.Disposable {
   private refresh(offer: Offer): void {
     this.changed.fire(offer);
     if (this.current === offer && isAtCursor(offer)) {
-      void vscode.commands.executeCommand('editor.action.inlineSuggest.trigger');
+      void askAgain(this.extensionId, offer.refreshed);
+      offer.refreshed += 1;
     }
   }
 
