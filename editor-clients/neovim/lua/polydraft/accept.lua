@@ -20,6 +20,7 @@ local piece_of = {
 ---@param place polydraft.Place
 ---@param new string with LF line ends
 ---@param tail integer
+---@return integer column of the cursor, which Normal mode may not keep behind a line
 function M.insert(place, new, tail)
   -- A file with CR LF that is edited as a Unix file has the CR as its lines' last character.
   local ending = place.line:sub(-1) == '\r' and '\r' or ''
@@ -31,6 +32,7 @@ function M.insert(place, new, tail)
   vim.api.nvim_buf_set_text(place.buf, row, col, row, col + tail, lines)
   local column = #lines[#lines] + (#lines == 1 and col or 0)
   vim.api.nvim_win_set_cursor(0, { row + #lines, column })
+  return column
 end
 
 ---@param piece polydraft.Piece

@@ -26,7 +26,8 @@ end
 ---@param buf? integer
 ---@return vim.lsp.Client?
 function M.of(buf)
-  return vim.lsp.get_clients({ name = 'polydraft', bufnr = buf or vim.api.nvim_get_current_buf() })[1]
+  local bufnr = buf or vim.api.nvim_get_current_buf()
+  return vim.lsp.get_clients({ name = 'polydraft', bufnr = bufnr })[1]
 end
 
 ---@param buf integer
@@ -58,11 +59,8 @@ local function on_exit(code, signal)
     return
   end
   restarts = restarts + 1
-  tell(('polydraft: the server ended %s; starting it again (%d of %d). :Polydraft log shows why.'):format(
-    how,
-    restarts,
-    most_restarts
-  ))
+  local again = 'polydraft: the server ended %s; starting it again (%d of %d). '
+  tell(again:format(how, restarts, most_restarts) .. ':Polydraft log shows why.')
   vim.defer_fn(attach_all, 200 * restarts)
 end
 
@@ -101,7 +99,9 @@ function M.attach(buf)
   local root = folders.root_of(buf)
   local cmd, problem = server.command(config.current.cmd, root)
   if not cmd then
-    if not told[problem] then tell(problem --[[@as string]]) end
+    if not told[problem] then
+      tell(problem --[[@as string]])
+    end
     told[problem] = true
     return
   end

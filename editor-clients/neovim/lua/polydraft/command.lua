@@ -57,7 +57,8 @@ function M.run(arguments)
   local action = actions[arguments[1] or 'status']
   if not action then
     local known = table.concat(vim.fn.sort(vim.tbl_keys(actions)), ', ')
-    vim.notify(('polydraft: there is no :Polydraft %s, but %s'):format(arguments[1], known), vim.log.levels.WARN)
+    local message = ('polydraft: there is no :Polydraft %s, but %s'):format(arguments[1], known)
+    vim.notify(message, vim.log.levels.WARN)
     return
   end
   action(vim.list_slice(arguments, 2))

@@ -92,7 +92,7 @@ rules.keymaps = {
 ---@return polydraft.Keymaps
 local function merged_keymaps(keymaps, problems)
   local merged = vim.deepcopy(M.defaults.keymaps) --[[@as table]]
-  for name, lhs in pairs(keymaps) do
+  for name, lhs in vim.spairs(keymaps) do
     if merged[name] == nil then
       problems[#problems + 1] = ('there is no option keymaps.%s'):format(name)
     elseif lhs ~= false and type(lhs) ~= 'string' then

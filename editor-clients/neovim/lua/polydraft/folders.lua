@@ -52,12 +52,15 @@ end
 
 --- The handler of `workspace/configuration`.
 ---@param params lsp.ConfigurationParams
-function M.configuration(_, params)
+---@param context lsp.HandlerContext
+function M.configuration(_, params, context)
+  local client = assert(vim.lsp.get_client_by_id(context.client_id))
   return vim
     .iter(params.items or {})
     :map(function(item)
       if item.section ~= 'polydraft' then return vim.NIL end
-      local settings = M.settings(item.scopeUri and vim.uri_to_fname(item.scopeUri))
+      local root = item.scopeUri and vim.uri_to_fname(item.scopeUri) or client.root_dir
+      local settings = M.settings(root)
       return next(settings) and settings or vim.empty_dict()
     end)
     :totable()

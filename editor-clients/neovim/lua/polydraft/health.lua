@@ -2,6 +2,7 @@
 
 local M = {}
 
+local config = require('polydraft.config')
 local health = vim.health
 
 local function check_neovim()
@@ -13,13 +14,14 @@ local function check_neovim()
   health.ok(('Neovim %s'):format(tostring(vim.version())))
   local native = vim.lsp.inline_completion ~= nil and vim.lsp.inline_completion.enable ~= nil
   local has = native and 'is there' or 'is not there (0.12 has it)'
-  health.info(("Neovim's own ghost text %s; view = %q"):format(has, require('polydraft.config').current.view))
+  health.info(("Neovim's own ghost text %s"):format(has))
+  health.info(('view = %q'):format(config.current.view))
 end
 
 ---@param root? string
 local function check_server(root)
   health.start('Server')
-  local command, problem = require('polydraft.server').command(require('polydraft.config').current.cmd, root)
+  local command, problem = require('polydraft.server').command(config.current.cmd, root)
   if not command then
     health.error(problem --[[@as string]])
     return
@@ -30,7 +32,8 @@ local function check_server(root)
     if run.code == 0 then
       health.ok(vim.trim(run.stdout))
     else
-      health.error(('%s --version ended with code %d: %s'):format(command[1], run.code, run.stderr or ''))
+      local ended = ('%s --version ended with code %d'):format(command[1], run.code)
+      health.error(ended .. ': ' .. (run.stderr or ''))
     end
   end
 end
@@ -58,24 +61,26 @@ local function check_client(buf)
     health.warn(('%s: %s'):format(told.large or 'large model', told.largeMessage))
   end
   local native = vim.lsp.inline_completion
-  if native and native.enable and require('polydraft.config').current.view == 'extmark' then
+  if native and native.enable and config.current.view == 'extmark' then
     if native.is_enabled { bufnr = buf, client_id = client.id } then
-      health.warn("Neovim's own ghost text is enabled for the same server: drafts appear twice", {
-        ("vim.lsp.inline_completion.enable(false, { client_id = %d }), or view = 'native'"):format(client.id),
-      })
+      local off = ('vim.lsp.inline_completion.enable(false, { client_id = %d })'):format(client.id)
+      local advice = { off, "or setup { view = 'native' }" }
+      health.warn("Neovim's own ghost text is on for the same server: drafts appear twice", advice)
     end
   end
 end
 
 local function check_keys()
   health.start('Keys')
-  for name, lhs in vim.spairs(require('polydraft.config').current.keymaps or {}) do
+  for name, lhs in vim.spairs(config.current.keymaps or {}) do
     if lhs and require('polydraft.keys').is_ours(lhs) then
       health.ok(('%s: %s'):format(lhs, name))
     elseif lhs then
       local other = vim.fn.maparg(lhs, 'i', false, true)
-      health.warn(('%s, for %s, is mapped by something else: %s'):format(lhs, name, other.desc or other.rhs or '?'), {
-        ("Call setup after that plugin, or give the verb another key: keymaps = { %s = '…' }"):format(name),
+      local whose = other.desc or other.rhs or '?'
+      health.warn(('%s, for %s, is mapped by something else: %s'):format(lhs, name, whose), {
+        'Call setup after what maps it, or give the verb another key:',
+        ("setup { keymaps = { %s = '…' } }"):format(name),
       })
     end
   end

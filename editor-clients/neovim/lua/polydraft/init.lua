@@ -2,10 +2,10 @@
 
 local M = {}
 
-local autocmds = {
-  { 'InsertEnter', 'TextChangedI', 'TextChangedP', 'CursorMovedI', 'CompleteChanged', 'CompleteDone' },
-  { 'InsertLeave', 'BufLeave' },
-}
+-- Events after which there may be something else to see.
+local typing = { 'InsertEnter', 'TextChangedI', 'TextChangedP', 'CursorMovedI' }
+vim.list_extend(typing, { 'CompleteChanged', 'CompleteDone' })
+local leaving = { 'InsertLeave', 'BufLeave' }
 
 ---@return table the module that has the ghost text: session or native
 local function ghost()
@@ -67,8 +67,18 @@ end
 ---@param group integer
 local function watch_typing(group)
   local session = require('polydraft.session')
-  vim.api.nvim_create_autocmd(autocmds[1], { group = group, callback = session.look })
-  vim.api.nvim_create_autocmd(autocmds[2], { group = group, callback = session.leave })
+  vim.api.nvim_create_autocmd(typing, { group = group, callback = session.look })
+  vim.api.nvim_create_autocmd(leaving, { group = group, callback = session.leave })
+  -- A server that came, or came again, is asked; with one that went, its drafts go.
+  for event, react in pairs { LspAttach = session.look, LspDetach = session.leave } do
+    vim.api.nvim_create_autocmd(event, {
+      group = group,
+      callback = function(args)
+        local client = vim.lsp.get_client_by_id(args.data.client_id)
+        if client and client.name == 'polydraft' then react() end
+      end,
+    })
+  end
   require('polydraft.occasion').watch_menus(group, session.look)
 end
 
@@ -93,7 +103,10 @@ function M.setup(options)
   if config.current.view == 'extmark' then
     local session = require('polydraft.session')
     client.on['polydraft/draft'] = session.on_first_draft
-    client.on['polydraft/drafts'] = session.on_better_drafts
+    client.on['polydraft/drafts'] = function(params)
+      session.on_better_drafts(params)
+      require('polydraft.list').on_better_drafts(params)
+    end
     watch_typing(group)
   end
   require('polydraft.keys').set(config.current.keymaps, M)

@@ -1,153 +1,33 @@
--- All drafts of a place in a floating window: who wrote them, how sure the model is, and the choice.
---
--- The window's buffer holds the drafts' code alone, so that the file's own highlighting serves; what
--- is said of a draft is virtual text on an empty line above it.
+-- All drafts of a place in a floating window, to choose one; they get better while it is open.
 
 local accept = require('polydraft.accept')
 local client_of = require('polydraft.client').of
 local offers = require('polydraft.offer')
+local page = require('polydraft.page')
 local telling = require('polydraft.telling')
 local text = require('polydraft.text')
 
 local M = {}
 
-local namespace = vim.api.nvim_create_namespace('polydraft.list')
-
---- How sure the model is: the geometric mean of its tokens' probabilities, and its logarithm.
----@param draft polydraft.Draft
----@return string
-function M.score(draft)
-  local logprob = tonumber(draft.meanLogprob)
-  if not logprob then return 'no score' end
-  return ('%.0f %% per token (log %.2f), %d tokens'):format(
-    100 * math.exp(logprob),
-    logprob,
-    draft.tokenCount
-  )
-end
-
---- Which model wrote how much, and whether the large one has judged it all.
----@param draft polydraft.Draft
----@return string?
-function M.writers(draft)
-  local tokens = { small = 0, large = 0 }
-  for _, part in ipairs(draft.parts or {}) do
-    tokens[part.origin] = tokens[part.origin] + part.tokens
-  end
-  if tokens.small + tokens.large == 0 then return end
-  local checked = draft.checked and 'checked' or 'not checked'
-  return ('small %d, large %d, %s'):format(tokens.small, tokens.large, checked)
-end
-
----@param intervention table
----@return string
-local function intervention_line(intervention)
-  local of = ('%s (%s)'):format(intervention.monitor, intervention.analyser)
-  return ('   %s: %s instead of %s'):format(of, intervention.taken, intervention.wanted)
-end
-
----@param number integer
----@param draft polydraft.Draft
----@return [string, string][][] one list of chunks for each line
-local function headers(number, draft)
-  local facts = { draft.drafter, M.score(draft), M.writers(draft) }
-  local lines = {
-    {
-      { ('%d  '):format(number), 'PolydraftTitle' },
-      { table.concat(facts, ' · '), 'PolydraftNote' },
-    },
-  }
-  for _, intervention in ipairs(draft.interventions or {}) do
-    lines[#lines + 1] = { { intervention_line(intervention), 'PolydraftNote' } }
-  end
-  for _, problem in ipairs(draft.problems or {}) do
-    lines[#lines + 1] = { { '   ' .. problem, 'PolydraftNote' } }
-  end
-  return lines
-end
-
---- Underline what the large model wrote.
----@param buf integer
----@param row integer where the shown text begins
----@param fit polydraft.Fit
----@param encoding string
-local function mark_large(buf, row, fit, encoding)
-  local draft, from = fit.draft, 0
-  local skipped = #draft.text - #fit.rest
-  for _, part in ipairs(draft.parts or {}) do
-    local to = text.to_bytes(draft.text, part['end'], encoding)
-    if part.origin == 'large' and to > skipped then
-      local before = fit.rest:sub(1, math.max(0, from - skipped))
-      local upto = fit.rest:sub(1, to - skipped)
-      local function point(shown)
-        local lines = vim.split(shown, '\n')
-        return row + #lines - 1, #lines[#lines]
-      end
-      local start_row, start_col = point(before)
-      local end_row, end_col = point(upto)
-      vim.api.nvim_buf_set_extmark(buf, namespace, start_row, start_col, {
-        end_row = end_row,
-        end_col = end_col,
-        hl_group = 'PolydraftLarge',
-      })
-    end
-    from = to
-  end
-end
-
----@param fits polydraft.Fit[]
----@param encoding string
----@return integer buf, integer[] rows the first row of each draft
-local function fill(fits, encoding)
-  local buf = vim.api.nvim_create_buf(false, true)
-  local lines, heads, rows = {}, {}, {}
-  for number, fit in ipairs(fits) do
-    for _, chunks in ipairs(headers(number, fit.draft)) do
-      heads[#lines] = chunks
-      lines[#lines + 1] = ''
-    end
-    rows[number] = #lines
-    vim.list_extend(lines, vim.split(fit.rest, '\n'))
-  end
-  vim.api.nvim_buf_set_lines(buf, 0, -1, false, lines)
-  for row, chunks in pairs(heads) do
-    local opts = { virt_text = chunks, virt_text_pos = 'overlay' }
-    vim.api.nvim_buf_set_extmark(buf, namespace, row, 0, opts)
-  end
-  for number, fit in ipairs(fits) do
-    mark_large(buf, rows[number], fit, encoding)
-  end
-  return buf, rows
-end
-
 ---@param buf integer
 ---@param filetype string
 local function highlight(buf, filetype)
   local language = vim.treesitter.language.get_lang(filetype)
-  if not language or not pcall(vim.treesitter.start, buf, language) then vim.bo[buf].syntax = filetype end
+  if language and pcall(vim.treesitter.start, buf, language) then return end
+  vim.bo[buf].syntax = filetype
 end
 
 ---@param buf integer
 ---@param place polydraft.Place
 ---@return integer
 local function open_window(buf, place)
-  local lines = vim.api.nvim_buf_get_lines(buf, 0, -1, false)
-  local width = 56
-  for _, line in ipairs(lines) do
-    width = math.max(width, vim.fn.strdisplaywidth(line))
-  end
-  for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(buf, namespace, 0, -1, { details = true })) do
-    local shown = vim.iter(mark[4].virt_text or {}):fold('', function(all, chunk)
-      return all .. chunk[1]
-    end)
-    width = math.max(width, vim.fn.strdisplaywidth(shown))
-  end
+  local width = math.max(56, page.width(buf))
   local win = vim.api.nvim_open_win(buf, true, {
     relative = 'cursor',
     row = 1,
     col = 0,
     width = math.min(width, vim.o.columns - 4),
-    height = math.min(#lines, math.max(3, vim.o.lines - 6)),
+    height = math.min(vim.api.nvim_buf_line_count(buf), math.max(3, vim.o.lines - 6)),
     style = 'minimal',
     border = 'rounded',
     title = ' polydraft ',
@@ -156,7 +36,6 @@ local function open_window(buf, place)
   vim.wo[win].wrap = false
   vim.wo[win].cursorline = true
   highlight(buf, vim.bo[place.buf].filetype)
-  vim.bo[buf].modifiable = false
   vim.bo[buf].bufhidden = 'wipe'
   return win
 end
@@ -166,6 +45,11 @@ end
 ---@field offer polydraft.Offer
 ---@field place polydraft.Place
 ---@field inserting boolean whether Insert mode was left for the list
+---@field buf? integer
+---@field rows? integer[] where each draft's text begins
+
+---@type polydraft.List? the one that is open
+local opened
 
 ---@param list polydraft.List
 ---@param fit polydraft.Fit
@@ -175,24 +59,39 @@ local function insert(list, fit)
     vim.notify('polydraft: the text has changed since the drafts were made', vim.log.levels.WARN)
     return
   end
-  accept.insert(place, fit.rest, offers.tail(list.offer, fit.draft))
+  local column = accept.insert(place, fit.rest, offers.tail(list.offer, fit.draft))
   if client then telling.accepted(client, fit.draft.id, place.buf) end
   if not list.inserting then return end
-  local row, col = unpack(vim.api.nvim_win_get_cursor(0))
-  local at_end = col >= #vim.api.nvim_get_current_line() - 1
-  vim.cmd.startinsert { bang = at_end }
-  if not at_end then vim.api.nvim_win_set_cursor(0, { row, col }) end
+  vim.cmd.startinsert { bang = column >= #vim.api.nvim_get_current_line() }
+end
+
+---@param list polydraft.List
+---@param row integer
+---@return polydraft.Fit
+local function fit_at(list, row)
+  local chosen = 1
+  for number, fit in ipairs(list.fits) do
+    if row >= list.rows[number] - page.header_lines(fit.draft) then chosen = number end
+  end
+  return list.fits[chosen]
 end
 
 ---@param list polydraft.List
 local function show(list)
-  local buf, rows = fill(list.fits, list.offer.encoding)
+  local buf = vim.api.nvim_create_buf(false, true)
+  list.buf = buf
+  list.rows = page.write(buf, list.fits, list.offer.encoding)
   local home = vim.api.nvim_get_current_win()
   local win = open_window(buf, list.place)
-  vim.api.nvim_win_set_cursor(win, { rows[1] + 1, 0 })
+  vim.api.nvim_win_set_cursor(win, { list.rows[1] + 1, 0 })
   local function close()
     if vim.api.nvim_win_is_valid(win) then vim.api.nvim_win_close(win, true) end
     vim.api.nvim_set_current_win(home)
+    opened = nil
+  end
+  local function choose(fit)
+    close()
+    if fit then insert(list, fit) end
   end
   local function map(lhs, action)
     vim.keymap.set('n', lhs, action, { buffer = buf, nowait = true })
@@ -200,23 +99,36 @@ local function show(list)
   map('q', close)
   map('<Esc>', close)
   map('<CR>', function()
-    local row, number = vim.api.nvim_win_get_cursor(win)[1] - 1, 1
-    for each, first in ipairs(rows) do
-      if row >= first - #headers(each, list.fits[each].draft) then number = each end
-    end
-    close()
-    insert(list, list.fits[number])
+    choose(fit_at(list, vim.api.nvim_win_get_cursor(win)[1] - 1))
   end)
-  for number, fit in ipairs(list.fits) do
+  for number = 1, 9 do
     map(tostring(number), function()
-      close()
-      insert(list, fit)
+      choose(list.fits[number])
     end)
   end
+  opened = list
 end
 
---- Ask for the drafts at the cursor and list them. In Normal mode on a line's last character that is
---- behind the line, else before the character under the cursor.
+---@param drafts polydraft.Draft[]
+---@return polydraft.Fit[]
+local function as_fits(drafts)
+  return vim.tbl_map(function(draft)
+    return { draft = draft, rest = draft.text }
+  end, drafts)
+end
+
+--- The large model has looked at the drafts that are listed.
+---@param params { requestId: integer, drafts: polydraft.Draft[] }
+function M.on_better_drafts(params)
+  local list = opened
+  if not list or list.offer.request ~= params.requestId then return end
+  if not vim.api.nvim_buf_is_valid(list.buf) or #params.drafts == 0 then return end
+  list.fits = as_fits(params.drafts)
+  list.rows = page.write(list.buf, list.fits, list.offer.encoding)
+end
+
+--- Ask for the drafts at the cursor and list them. In Normal mode that is before the character
+--- under the cursor, but behind it if it is the line's last.
 function M.open()
   local place, client = offers.here(), client_of()
   if not client then
@@ -235,7 +147,8 @@ function M.open()
   }
   local document = vim.lsp.util.make_text_document_params(place.buf)
   local params = { textDocument = document, position = position, automatic = false }
-  client:request('polydraft/drafts', params, function(err, answer)
+  local asking ---@type integer?
+  local _, request = client:request('polydraft/drafts', params, function(err, answer)
     local drafts = answer and answer.drafts or {}
     if err or #drafts == 0 then
       local why = err and err.message or require('polydraft.status').summary(place.buf)
@@ -243,12 +156,10 @@ function M.open()
       return
     end
     if vim.api.nvim_get_current_buf() ~= place.buf then return end
-    local offer = offers.new(place, drafts, client.offset_encoding, nil, true)
-    local fits = vim.tbl_map(function(draft)
-      return { draft = draft, rest = draft.text }
-    end, drafts)
-    show { fits = fits, offer = offer, place = place, inserting = inserting }
+    local offer = offers.new(place, drafts, client.offset_encoding, asking, true)
+    show { fits = as_fits(drafts), offer = offer, place = place, inserting = inserting }
   end, place.buf)
+  asking = request
 end
 
 return M

@@ -8,6 +8,12 @@ local text = require('polydraft.text')
 
 local M = {}
 
+---@class polydraft.Intervention where static analysis changed a draft
+---@field monitor string
+---@field analyser string
+---@field wanted string
+---@field taken string
+
 ---@class polydraft.Draft as the server sends it
 ---@field id string
 ---@field text string
@@ -17,7 +23,7 @@ local M = {}
 ---@field drafter string
 ---@field parts { origin: 'small'|'large', tokens: integer, ['end']: integer }[]
 ---@field checked boolean
----@field interventions { at: integer, monitor: string, analyser: string, grade: string, names: string[], wanted: string, taken: string }[]
+---@field interventions polydraft.Intervention[]
 ---@field problems string[]
 
 ---@class polydraft.Place a cursor in a buffer; row and col from 0, col in bytes
@@ -32,6 +38,7 @@ local M = {}
 ---@field encoding string
 ---@field drafts polydraft.Draft[]
 ---@field current? polydraft.Draft the one that the user looks at
+---@field chosen boolean whether the user went to it
 ---@field request? integer
 ---@field complete boolean false while more drafts are to come
 ---@field taken table<string, integer> UTF-16 units accepted so far, by draft
@@ -61,6 +68,7 @@ function M.new(place, drafts, encoding, request, complete)
     place = place,
     drafts = drafts,
     encoding = encoding,
+    chosen = false,
     request = request,
     complete = complete,
     taken = {},
@@ -117,22 +125,25 @@ function M.index(offer, fits)
   return 1
 end
 
---- Go on looking at the same draft in a newer offer: the same text if it is there, else the same id.
+--- Go on with the same draft in a newer offer: by its text if that is there, else by its id.
 ---@param offer polydraft.Offer the newer one
----@param seen? polydraft.Fit
+---@param seen polydraft.Fit
 ---@param here polydraft.Place
 function M.keep_choice(offer, seen, here)
   local fits = M.fitting(offer, here)
-  for _, key in ipairs { 'rest', 'id' } do
-    for _, fit in ipairs(seen and fits or {}) do
-      local same = key == 'id' and fit.draft.id == seen.draft.id or fit[key] == seen.rest
-      if same then
-        offer.current = fit.draft
-        return
-      end
-    end
+  local function keep(is_same)
+    local fit = vim.iter(fits):find(is_same)
+    if not fit then return false end
+    offer.current, offer.chosen = fit.draft, true
+    return true
   end
-  offer.current = nil
+  local function same_text(fit)
+    return fit.rest == seen.rest
+  end
+  local function same_id(fit)
+    return fit.draft.id == seen.draft.id
+  end
+  return keep(same_text) or keep(same_id)
 end
 
 return M

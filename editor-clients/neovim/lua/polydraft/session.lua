@@ -1,7 +1,7 @@
--- What the user sees while typing: asks the server, keeps the newest offer, shows what is left of it.
+-- What the user sees while typing: asks the server, keeps the newest offer, shows what is left.
 --
--- Every event leads to `look`: it redraws at once from the offer there is (so nothing flickers while
--- a draft is typed through), and asks again if the cursor is at a place not asked for yet.
+-- Every event leads to `look`: it redraws at once from the offer there is (so nothing flickers
+-- while a draft is typed through), and asks again if the cursor is at a place not asked for yet.
 
 local client_of = require('polydraft.client').of
 local occasion = require('polydraft.occasion')
@@ -45,7 +45,8 @@ local function drop()
   conceal()
 end
 
----@return polydraft.Fit?, polydraft.Place, integer, integer the draft on display, its number of how many
+--- The draft on display, the cursor, the draft's number, and of how many.
+---@return polydraft.Fit?, polydraft.Place, integer, integer
 local function current()
   local here = offers.here()
   local fits = offer and offers.fitting(offer, here) or {}
@@ -76,11 +77,12 @@ local function present()
   return true
 end
 
---- Put a newer offer in the place of the one on display, going on with the draft the user looks at.
+--- Put a newer offer in the place of the one on display. A draft that the user went to stays the
+--- one on display; else the first is, since the server ranks them.
 ---@param newer polydraft.Offer
 local function replace(newer)
   local seen, here = current()
-  offers.keep_choice(newer, seen, here)
+  if offer and offer.chosen and seen then offers.keep_choice(newer, seen, here) end
   offer = newer
   present()
 end
@@ -186,7 +188,7 @@ function M.cycle(step)
   local fit, here, index, count = current()
   if not offer or not fit or not M.is_visible() then return false end
   local fits = offers.fitting(offer, here)
-  offer.current = fits[(index - 1 + step) % count + 1].draft
+  offer.current, offer.chosen = fits[(index - 1 + step) % count + 1].draft, true
   return present()
 end
 

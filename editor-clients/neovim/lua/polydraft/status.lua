@@ -78,7 +78,7 @@ function M.lines(buf, paused)
   end
   if told.large then
     lines[#lines + 1] = ('large    %s (%s)'):format(told.large, told.largeState)
-    if told.largeMessage ~= '' then lines[#lines + 1] = ('         %s'):format(told.largeMessage) end
+    if told.largeMessage ~= '' then lines[#lines + 1] = '         ' .. told.largeMessage end
   end
   if told.message ~= '' then lines[#lines + 1] = ('message  %s'):format(told.message) end
   if paused then lines[#lines + 1] = ('paused   %s'):format(paused) end

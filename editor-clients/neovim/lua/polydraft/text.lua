@@ -18,7 +18,7 @@ function M.next_word(rest)
   return rest:match('^%s*[%w_\128-\255]+') or rest:match('^%s*[^%s%w_\128-\255]+') or rest
 end
 
---- The rest of the draft's line; where that is empty already, the next line with the break before it.
+--- The rest of the draft's line; where that is empty, the next line with the break before it.
 ---@param rest string
 ---@return string
 function M.next_line(rest)
@@ -72,7 +72,7 @@ end
 ---@field offset integer where in the kept text it goes, in bytes
 ---@field text string
 
---- What has to be put where into `kept` so that it becomes `whole`; nil if something would have to go.
+--- What has to be put where into `kept` to make it `whole`; nil if something would have to go.
 ---
 ---     fragments('a, b)', ')')  ->  { { offset = 0, text = 'a, b' } }
 ---@param whole string

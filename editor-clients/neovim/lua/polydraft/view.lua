@@ -1,8 +1,8 @@
 -- The ghost text: draws the rest of one draft at the cursor with extmarks, and nothing else.
 --
 -- Marks have fixed ids, so that a new text moves them in place and nothing flickers. A draft may
--- replace text behind the cursor. Where that text survives in the draft, the ghost is put around it;
--- else the rest of the line is covered by what it will be.
+-- replace text behind the cursor. Where that text survives in the draft, the ghost is put around
+-- it; else the rest of the line is covered by what it will be.
 
 local text = require('polydraft.text')
 
@@ -73,8 +73,8 @@ end
 ---@return polydraft.Mark[]
 local function over(ghost, first, behind)
   local width = vim.fn.strdisplaywidth(ghost.line:sub(ghost.col + 1))
-  local blank = math.max(0, width - vim.api.nvim_strwidth(first .. behind))
-  local chunks = { { first, 'PolydraftGhost' }, { behind, 'Normal' }, { (' '):rep(blank), 'Normal' } }
+  local blank = (' '):rep(math.max(0, width - vim.api.nvim_strwidth(first .. behind)))
+  local chunks = { { first, 'PolydraftGhost' }, { behind .. blank, 'Normal' } }
   return { { col = ghost.col, opts = { virt_text = chunks, virt_text_pos = 'overlay' } } }
 end
 
