@@ -12,6 +12,7 @@ from typing import Any
 
 import pathspec
 
+from polydraft.completion.quiet import Within
 from polydraft.monitors.analysers.catalogue import SPECS
 
 # Names of `polydraft.completion`, without what importing them costs (torch).
@@ -38,7 +39,7 @@ MONITORS = ("dereference", "imports", "calls", "types", "strings", "names", "err
 ANALYSERS = tuple(spec.name for spec in SPECS)
 ANALYSED = tuple(dict.fromkeys(language for spec in SPECS for language in spec.languages))
 POLICIES = ("ead", "bild", "spec", "cascade", "small", "large")
-QUIET = ("comments", "strings")  # names of `polydraft.completion.quiet.Within`
+QUIET = (Within.COMMENTS.value, Within.STRINGS.value)
 MULTILINE = MappingProxyType({"auto": None, "always": True, "never": False})
 _WEIGHTS = ("auto", "w8a16", "int8", "int8w", "int4w", "bf16", "f32")
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
@@ -69,6 +70,13 @@ def number(expects: str, accepts: Callable[[float], bool]) -> Rule:
 def one_of(names: Sequence[str], *, quoted: bool = True) -> Rule:
     shown = ", ".join(f'"{name}"' if quoted else name for name in names)
     return Rule(f"one of {shown}", lambda value: isinstance(value, str) and value in names)
+
+
+def some_of(names: Sequence[str]) -> Rule:
+    return Rule(
+        f"a list of some of {', '.join(names)}",
+        lambda value: isinstance(value, list | tuple) and all(item in names for item in value),
+    )
 
 
 def _is_number(value: Any) -> bool:
@@ -108,14 +116,8 @@ DEVICE = Rule(
 )
 WEIGHTS = one_of(_WEIGHTS)
 DRAFTER = one_of(DRAFTERS, quoted=False)
-MONITOR_LIST = Rule(
-    f"a list of some of {', '.join(MONITORS)}",
-    lambda value: isinstance(value, list | tuple) and all(item in MONITORS for item in value),
-)
-QUIET_LIST = Rule(
-    "a list of some of comments, strings",
-    lambda value: isinstance(value, list | tuple) and all(item in QUIET for item in value),
-)
+MONITOR_LIST = some_of(MONITORS)
+QUIET_LIST = some_of(QUIET)
 STRICTNESS = one_of(("graded", "soft", "plain"))
 ANALYSER_TABLE = Rule(
     "a table of languages",

@@ -10,14 +10,20 @@ const RESTARTS = 3; // by itself, within five minutes
 const RESTART_SPAN_MS = 300_000;
 const INSTALL = 'Install it';
 
-let client: LanguageClient | undefined;
+/** A client and what listens to it. */
+interface Running {
+  client: LanguageClient;
+  listeners: vscode.Disposable;
+}
+
+let running: Running | undefined;
 
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const status = new StatusBar();
   const log = vscode.window.createOutputChannel('polydraft', { log: true });
   const start = async (): Promise<void> => {
-    await client?.stop();
-    client = await startClient(context, log, status);
+    await stop();
+    running = await startClient(context, log, status);
   };
   context.subscriptions.push(
     status,
@@ -31,18 +37,25 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
 }
 
 export async function deactivate(): Promise<void> {
-  await client?.stop();
+  await stop();
+}
+
+async function stop(): Promise<void> {
+  const ending = running;
+  running = undefined;
+  ending?.listeners.dispose();
+  await ending?.client.stop();
 }
 
 async function startClient(
   context: vscode.ExtensionContext,
   log: vscode.LogOutputChannel,
   status: StatusBar,
-): Promise<LanguageClient | undefined> {
+): Promise<Running | undefined> {
   const server = await findServer(context);
   if (!server) {
     const message = 'The polydraft server is not installed.';
-    status.fail(`${message} Click to install it, or set polydraft.serverPath.`);
+    status.fail(`${message} Run polydraft: Restart the server to be asked to install it, or set polydraft.serverPath.`);
     void offerInstallation(context, message);
     return undefined;
   }
@@ -75,14 +88,14 @@ async function startClient(
       },
     },
   );
-  provider = new DraftProvider(made, context.extension.id, () => false);
-  context.subscriptions.push(
+  provider = new DraftProvider(made, context.extension.id);
+  const listeners = vscode.Disposable.from(
     made.onNotification(STATUS, (said: Status) => status.hear(said)),
     provider.onDidChange((offer) => status.took(offer.milliseconds)),
     provider,
   );
   await made.start();
-  return made;
+  return { client: made, listeners };
 }
 
 async function offerInstallation(context: vscode.ExtensionContext, message: string): Promise<void> {

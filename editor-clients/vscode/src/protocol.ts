@@ -42,7 +42,6 @@ export interface Stats {
 export interface DraftsParams {
   textDocument: { uri: string };
   position: Position;
-  k?: number;
   automatic?: boolean;
 }
 
@@ -60,15 +59,12 @@ export interface StreamedDraft {
 }
 
 /** What stands for an answer from now on: the large model has looked at it. */
-export interface BetterDrafts extends StreamedDrafts {
-  final: true;
-}
-
-interface StreamedDrafts {
+export interface BetterDrafts {
   uri: string;
   version: number;
   drafts: Draft[];
   stats: Stats;
+  final: true;
 }
 
 export interface Status {
@@ -85,5 +81,4 @@ export interface Status {
 export const DRAFTS = 'polydraft/drafts';
 export const DRAFT = 'polydraft/draft';
 export const STATUS = 'polydraft/status';
-export const RELOAD = 'polydraft/reload';
 export const ACCEPTED = 'polydraft.accepted';

@@ -28,7 +28,7 @@ export interface Offer {
 export class DraftProvider implements vscode.Disposable {
   /** What was found for the newest request, for the panel and the status bar. */
   current: Offer | undefined;
-  private waiting: { offer: Offer; first: (offer: Offer) => void } | undefined;
+  private waiting: { offer: Offer; first: () => void } | undefined;
   private readonly changed = new vscode.EventEmitter<Offer>();
   readonly onDidChange = this.changed.event;
   private readonly disposables: vscode.Disposable[];
@@ -36,7 +36,6 @@ export class DraftProvider implements vscode.Disposable {
   constructor(
     private readonly client: LanguageClient,
     private readonly extensionId: string,
-    private readonly isPaused: (document: vscode.TextDocument) => boolean,
   ) {
     this.disposables = [
       registerNobody(),
@@ -54,7 +53,6 @@ export class DraftProvider implements vscode.Disposable {
     const invoked = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
     const editor = vscode.window.activeTextEditor;
     if (editor?.document === document && editor.selections.length > 1) return [];
-    if (!invoked && this.isPaused(document)) return [];
     const known = this.current;
     const here = known !== undefined && isAt(known, document, position);
     // Who insists, and saw nothing, has the model asked again.
@@ -122,7 +120,7 @@ export class DraftProvider implements vscode.Disposable {
     const waiting = this.waiting;
     if (!waiting || !isFor(waiting.offer, streamed.uri, streamed.version) || waiting.offer.drafts.length) return;
     waiting.offer.drafts = [streamed.draft];
-    waiting.first(waiting.offer);
+    waiting.first();
   }
 
   private hearBetter(better: BetterDrafts): void {

@@ -1,6 +1,6 @@
 /**
  * Where the server comes from: the user's setting, the workspace's own environment (only if the
- * workspace is trusted: its Python is run), the PATH, or a private environment of this extension.
+ * workspace is trusted: its Python is run), a private environment of this extension, or the PATH.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';

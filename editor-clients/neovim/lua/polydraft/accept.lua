@@ -8,7 +8,7 @@ local M = {}
 ---@alias polydraft.Piece 'all'|'word'|'line'
 
 ---@type table<polydraft.Piece, fun(rest: string): string>
-local piece_of = {
+M.piece_of = {
   all = function(rest)
     return rest
   end,
@@ -39,7 +39,7 @@ end
 function M.apply(piece)
   local fit, here, tail = session.selected()
   if not fit then return end
-  local new = piece_of[piece](fit.rest)
+  local new = M.piece_of[piece](fit.rest)
   local whole = new == fit.rest
   M.insert(here, new, whole and tail or 0)
   session.accepted(fit, new, whole)

@@ -30,6 +30,16 @@ function M.of(buf)
   return vim.lsp.get_clients({ name = 'polydraft', bufnr = bufnr })[1]
 end
 
+--- The client of this buffer, for a command that needs it; says so where there is none.
+---@return vim.lsp.Client?
+function M.required()
+  local client = M.of()
+  if not client then
+    vim.notify('polydraft: no server for this buffer (:checkhealth polydraft)', vim.log.levels.WARN)
+  end
+  return client
+end
+
 ---@param buf integer
 ---@return boolean
 local function is_wanted(buf)

@@ -8,8 +8,7 @@ local M = {}
 
 --- Bring what is on display in line with a pause that began or ended.
 local function look()
-  local native = require('polydraft.config').current.view == 'native'
-  require(native and 'polydraft.native' or 'polydraft.session').look()
+  require('polydraft').ghost().look()
 end
 
 ---@param scope? string

@@ -7,8 +7,9 @@ local typing = { 'InsertEnter', 'TextChangedI', 'TextChangedP', 'CursorMovedI' }
 vim.list_extend(typing, { 'CompleteChanged', 'CompleteDone' })
 local leaving = { 'InsertLeave', 'BufLeave' }
 
----@return table the module that has the ghost text: session or native
-local function ghost()
+--- The module that has the ghost text: session or native.
+---@private
+function M.ghost()
   local native = require('polydraft.config').current.view == 'native'
   return require(native and 'polydraft.native' or 'polydraft.session')
 end
@@ -37,23 +38,23 @@ end
 
 ---@return boolean
 function M.next()
-  return ghost().cycle(1)
+  return M.ghost().cycle(1)
 end
 
 ---@return boolean
 function M.prev()
-  return ghost().cycle(-1)
+  return M.ghost().cycle(-1)
 end
 
 --- Hide the drafts until the text changes.
 ---@return boolean
 function M.dismiss()
-  return ghost().dismiss()
+  return M.ghost().dismiss()
 end
 
 --- Ask for drafts here and now, also where none come unasked.
 function M.complete()
-  ghost().complete()
+  M.ghost().complete()
 end
 
 --- A few characters for a statusline; empty where there is no server.

@@ -1,11 +1,10 @@
 -- All drafts of a place in a floating window, to choose one; they get better while it is open.
 
 local accept = require('polydraft.accept')
-local client_of = require('polydraft.client').of
+local clients = require('polydraft.client')
 local offers = require('polydraft.offer')
 local page = require('polydraft.page')
 local telling = require('polydraft.telling')
-local text = require('polydraft.text')
 
 local M = {}
 
@@ -54,7 +53,7 @@ local opened
 ---@param list polydraft.List
 ---@param fit polydraft.Fit
 local function insert(list, fit)
-  local place, client = list.place, client_of(list.place.buf)
+  local place, client = list.place, clients.of(list.place.buf)
   if vim.api.nvim_buf_get_changedtick(place.buf) ~= place.tick then
     vim.notify('polydraft: the text has changed since the drafts were made', vim.log.levels.WARN)
     return
@@ -130,23 +129,15 @@ end
 --- Ask for the drafts at the cursor and list them. In Normal mode that is before the character
 --- under the cursor, but behind it if it is the line's last.
 function M.open()
-  local place, client = offers.here(), client_of()
-  if not client then
-    vim.notify('polydraft: no server for this buffer (:checkhealth polydraft)', vim.log.levels.WARN)
-    return
-  end
+  local place, client = offers.here(), clients.required()
+  if not client then return end
   local inserting = vim.api.nvim_get_mode().mode:sub(1, 1) == 'i'
   if not inserting then
     local last = #place.line - #(vim.fn.matchstr(place.line, '.$'))
     if place.col >= last then place.col = #place.line end
   end
   vim.cmd.stopinsert()
-  local position = {
-    line = place.row,
-    character = text.to_units(place.line, place.col, client.offset_encoding),
-  }
-  local document = vim.lsp.util.make_text_document_params(place.buf)
-  local params = { textDocument = document, position = position, automatic = false }
+  local params = offers.params(place, client.offset_encoding, false)
   local asking ---@type integer?
   local _, request = client:request('polydraft/drafts', params, function(err, answer)
     local drafts = answer and answer.drafts or {}

@@ -17,13 +17,10 @@ function M.is_visible()
   return marks ~= nil and #marks > 0
 end
 
----@type table<polydraft.Piece, fun(rest: string): string>
-local piece_of = { word = text.next_word, line = text.next_line }
-
 --- Insert the next piece of an item by hand; the item itself if nothing would be left of it.
 ---@param item table a vim.lsp.inline_completion.Item
 ---@param next_piece fun(rest: string): string
-local function take_part(item, next_piece)
+local function take_piece(item, next_piece)
   local whole, here = item.insert_text, require('polydraft.offer').here()
   if type(whole) ~= 'string' or not item.range then return item end
   local _, start = item.range:to_extmark()
@@ -43,9 +40,7 @@ function M.apply(piece)
       vim.schedule(function()
         vim.api.nvim_feedkeys(vim.keycode('<C-g>u'), 'in', false)
       end)
-      local next_piece = piece_of[piece]
-      if next_piece then return take_part(item, next_piece) end
-      return item
+      return take_piece(item, accept.piece_of[piece])
     end,
   }
 end

@@ -75,6 +75,20 @@ function M.new(place, drafts, encoding, request, complete)
   }
 end
 
+--- What `polydraft/drafts` is asked with for a place.
+---@param place polydraft.Place
+---@param encoding string
+---@param automatic boolean whether typing caused it
+---@return table
+function M.params(place, encoding, automatic)
+  local character = text.to_units(place.line, place.col, encoding)
+  return {
+    textDocument = vim.lsp.util.make_text_document_params(place.buf),
+    position = { line = place.row, character = character },
+    automatic = automatic,
+  }
+end
+
 --- How many bytes behind the cursor a draft replaces.
 ---@param offer polydraft.Offer
 ---@param draft polydraft.Draft

@@ -1,6 +1,6 @@
 -- Chooses the small and the large model of a folder, and remembers them for it.
 
-local client_of = require('polydraft.client').of
+local clients = require('polydraft.client')
 local folders = require('polydraft.folders')
 local store = require('polydraft.store')
 
@@ -51,7 +51,7 @@ end
 ---@param first? string
 ---@return string[]
 function M.known_names(first)
-  local client = client_of()
+  local client = clients.of()
   if client and #models == 0 then
     local reply = client:request_sync('polydraft/models', vim.empty_dict(), 1000)
     models = vim.tbl_get(reply or {}, 'result', 'models') or models
@@ -104,11 +104,8 @@ end
 ---@param model? string
 ---@param large? string
 function M.choose(model, large)
-  local client = client_of()
-  if not client then
-    vim.notify('polydraft: no server for this buffer (:checkhealth polydraft)', vim.log.levels.WARN)
-    return
-  end
+  local client = clients.required()
+  if not client then return end
   local root = folders.root_of(vim.api.nvim_get_current_buf())
   local function use(pair)
     apply(client, root, pair)

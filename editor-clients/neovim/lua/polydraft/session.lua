@@ -45,19 +45,19 @@ local function drop()
   conceal()
 end
 
---- The draft on display, the cursor, the draft's number, and of how many.
----@return polydraft.Fit?, polydraft.Place, integer, integer
+--- The draft on display, the cursor, and the draft's number among those that fit.
+---@return polydraft.Fit?, polydraft.Place, integer, polydraft.Fit[]
 local function current()
   local here = offers.here()
   local fits = offer and offers.fitting(offer, here) or {}
   local index = offer and offers.index(offer, fits) or 1
-  return fits[index], here, index, #fits
+  return fits[index], here, index, fits
 end
 
 --- Show what is left of the offer; whether there is something.
 ---@return boolean
 local function present()
-  local fit, here, index, count = current()
+  local fit, here, index, fits = current()
   local client = client_of(here.buf)
   if not offer or not fit or not client or not occasion.suits() then
     conceal()
@@ -71,7 +71,7 @@ local function present()
     line = here.line,
     rest = fit.rest,
     tail = offers.tail(offer, fit.draft),
-    count = offer.complete and count > 1 and ('(%d/%d)'):format(index, count) or nil,
+    count = offer.complete and #fits > 1 and ('(%d/%d)'):format(index, #fits) or nil,
   }
   telling.shown(client, fit.draft.id, fit.rest)
   return true
@@ -111,12 +111,7 @@ local function ask(automatic)
   if not client or not client.initialized then return end
   cancel()
   asked = here
-  local character = text.to_units(here.line, here.col, client.offset_encoding)
-  local params = {
-    textDocument = vim.lsp.util.make_text_document_params(here.buf),
-    position = { line = here.row, character = character },
-    automatic = automatic,
-  }
+  local params = offers.params(here, client.offset_encoding, automatic)
   -- With 0 for the buffer, Neovim would not send the newest text first.
   local id ---@type integer?
   local sent, request_id = client:request('polydraft/drafts', params, function(err, result)
@@ -153,10 +148,16 @@ function M.on_better_drafts(params)
   present()
 end
 
+--- Whether drafts should come by themselves at a place.
+---@param here polydraft.Place
+local function wants_drafts(here)
+  return occasion.suits() and not pause.reason(here.buf) and client_of(here.buf) ~= nil
+end
+
 --- Something happened: show what there is, and ask if the place is a new one.
 function M.look()
   local here = offers.here()
-  if not occasion.suits() or pause.reason(here.buf) or not client_of(here.buf) then
+  if not wants_drafts(here) then
     cancel()
     conceal()
     return
@@ -167,8 +168,7 @@ function M.look()
   vim.schedule(function()
     scheduled = false
     here = offers.here()
-    if not occasion.suits() or pause.reason(here.buf) or same(asked, here) then return end
-    ask(true)
+    if wants_drafts(here) and not same(asked, here) then ask(true) end
   end)
 end
 
@@ -185,10 +185,9 @@ end
 ---@param step integer
 ---@return boolean
 function M.cycle(step)
-  local fit, here, index, count = current()
-  if not offer or not fit or not M.is_visible() then return false end
-  local fits = offers.fitting(offer, here)
-  offer.current, offer.chosen = fits[(index - 1 + step) % count + 1].draft, true
+  local fit, _, index, fits = current()
+  if not offer or not fit or not occasion.suits() then return false end
+  offer.current, offer.chosen = fits[(index - 1 + step) % #fits + 1].draft, true
   return present()
 end
 
