@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from polydraft.completion.drafters import LEADERLESS
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.ends import EndRule, TextEnds
 from polydraft.completion.engine import Drafting
@@ -115,7 +116,8 @@ class EngineCompleter:
                 return
             if monitoring is not None:
                 monitoring.glance(request, draft)
-            if first:
+            # The one that leads the list stays; what another might show first may drop out.
+            if first or not (row.drafter == "greedy" or method in LEADERLESS):
                 return
             first.append(time.perf_counter() - started)
             if on_draft is not None:

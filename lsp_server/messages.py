@@ -135,7 +135,7 @@ class Drafts:
 
 @dataclass(frozen=True, slots=True)
 class StreamedDraft:
-    """The first finished draft of a request that is still being worked on."""
+    """The draft that will lead the answer to a request that is still being worked on."""
 
     request_id: int | str | None
     uri: str
