@@ -114,10 +114,10 @@ class EngineCompleter:
             draft = visible.draft(row)
             if draft is None:
                 return
-            if monitoring is not None:
-                monitoring.glance(request, draft)
+            sound = monitoring is None or monitoring.glance(request, draft)
             # The one that leads the list stays; what another might show first may drop out.
-            if first or not (row.drafter == "greedy" or method in LEADERLESS):
+            leads = row.drafter == "greedy" or method in LEADERLESS
+            if first or not (leads and sound):
                 return
             first.append(time.perf_counter() - started)
             if on_draft is not None:

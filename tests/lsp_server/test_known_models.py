@@ -27,6 +27,12 @@ async def test_the_known_models_are_told_with_those_that_go_with_them() -> None:
     assert small["bytes"] > 1e8 and isinstance(small["cached"], bool)
 
 
+async def test_a_request_may_come_without_parameters() -> None:
+    async with editing(FakeProvider(), text="") as editor:
+        assert (await editor.send_raw("polydraft/models"))["models"]
+        assert (await editor.send_raw("polydraft/settings"))["k"] == 3
+
+
 async def test_a_broken_registry_of_the_users_is_an_error_that_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,6 @@
 /** Starts the server and ties the parts together. */
 import * as vscode from 'vscode';
-import type { LanguageClient } from 'vscode-languageclient/node';
+import { State, type LanguageClient } from 'vscode-languageclient/node';
 import { makeClient, TOKEN } from './client';
 import { chooseNumber, choosePause, showMenu } from './menu';
 import { choosePair } from './pair';
@@ -32,6 +32,15 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   await extension.start();
 }
 
+/** Run a command; what goes wrong is shown. */
+async function told(run: () => unknown): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    void vscode.window.showErrorMessage(`polydraft: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
 class Extension implements vscode.Disposable {
   private readonly log = vscode.window.createOutputChannel('polydraft', { log: true });
   private readonly pauses = new Pauses();
@@ -59,7 +68,7 @@ class Extension implements vscode.Disposable {
       this.pauses,
       this.status,
       this.panel,
-      ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(`polydraft.${name}`, run)),
+      ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(`polydraft.${name}`, () => told(run))),
       vscode.workspace.onDidGrantWorkspaceTrust(() => this.start()),
       vscode.workspace.onDidChangeConfiguration((event) => {
         if (event.affectsConfiguration('polydraft.serverPath') || event.affectsConfiguration('polydraft.serverUrl')) void this.start();
@@ -106,6 +115,10 @@ class Extension implements vscode.Disposable {
       shown: (offer) => shown.show(offer),
     });
     const listeners = vscode.Disposable.from(
+      client.onDidChangeState(({ newState }) => {
+        if (newState === State.Starting) this.status.starting();
+        if (newState === State.Running) void this.pauses.follow(client);
+      }),
       client.onNotification(STATUS, (said: Status) => {
         this.status.hear(said);
         void this.pauses.follow(client); // the settings may be others

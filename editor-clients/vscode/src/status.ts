@@ -84,7 +84,7 @@ export class StatusBar implements vscode.Disposable {
       item.text = `${icon} ${pairName(status)}`;
     }
     const lines = [this.summary];
-    if (status?.largeMessage && !this.trouble) lines.push(status.largeMessage);
+    if (status?.largeState === 'error' && !this.trouble) lines.push(status.largeMessage);
     if (pauses.length > 0) lines.push(`Drafts come only when asked for: ${pauses.map((each) => PAUSED[each]).join(', ')}.`);
     if (this.milliseconds !== undefined) lines.push(`The last first draft took ${Math.round(this.milliseconds)} ms.`);
     item.tooltip = `polydraft\n${lines.join('\n')}`;
