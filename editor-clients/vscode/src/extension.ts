@@ -9,7 +9,7 @@ import { Pauses } from './pauses';
 import { STATUS, type Status } from './protocol';
 import { DraftProvider } from './provider';
 import { findServer, installServer, type Command } from './server';
-import { ownSetting } from './settings';
+import { explicitSettings, ownSetting } from './settings';
 import { ShownDrafts } from './shown';
 import { StatusBar } from './status';
 
@@ -43,13 +43,15 @@ async function told(run: () => unknown): Promise<void> {
 
 class Extension implements vscode.Disposable {
   private readonly log = vscode.window.createOutputChannel('polydraft', { log: true });
-  private readonly pauses = new Pauses();
-  private readonly status = new StatusBar(this.pauses);
+  private readonly pauses: Pauses;
+  private readonly status: StatusBar;
   private readonly panel: DraftsPanel;
   private running: Running | undefined;
   private readonly disposables: vscode.Disposable;
 
   constructor(private readonly context: vscode.ExtensionContext) {
+    this.pauses = new Pauses((scope) => explicitSettings(context.extension, scope));
+    this.status = new StatusBar(this.pauses);
     this.panel = new DraftsPanel(context.extensionUri);
     const commands: Record<string, () => unknown> = {
       menu: () => showMenu(this.status, this.pauses),
@@ -128,7 +130,7 @@ class Extension implements vscode.Disposable {
         this.panel.hear(offer);
       }),
       vscode.workspace.onDidChangeConfiguration((event) => {
-        if (event.affectsConfiguration('polydraft')) void this.pauses.follow(client);
+        if (event.affectsConfiguration('polydraft')) this.pauses.reread();
       }),
       provider,
       shown,

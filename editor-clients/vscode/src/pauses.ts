@@ -6,6 +6,8 @@ import { setForUser, setForWorkspace } from './settings';
 
 export type Pause = 'file' | 'language' | 'workspace';
 
+const PATIENCE_MS = 500; // until the server has asked for changed settings
+
 export class Pauses implements vscode.Disposable {
   private readonly files = new Set<string>();
   private held: Held | undefined;
@@ -14,15 +16,23 @@ export class Pauses implements vscode.Disposable {
   readonly onDidChange = this.changed.event;
   private readonly listening = vscode.window.onDidChangeActiveTextEditor(() => void this.look());
 
-  /** What the server holds to be set for the file that is being edited. */
+  constructor(private readonly explicit: (scope: vscode.Uri | undefined) => Partial<Held>) {}
+
+  /** What holds for the file that is being edited: what VS Code sets over what the server knows. */
   get settings(): Held | undefined {
-    return this.held;
+    return this.held && { ...this.held, ...this.explicit(vscode.window.activeTextEditor?.document.uri) };
   }
 
-  /** A server is there, or its settings have changed. */
+  /** A server is there, or what it knows has changed. */
   async follow(client: LanguageClient): Promise<void> {
     this.client = client;
     await this.look();
+  }
+
+  /** The settings of VS Code have changed; the server hears of it as well. */
+  reread(): void {
+    this.changed.fire();
+    setTimeout(() => void this.look(), PATIENCE_MS);
   }
 
   isFilePaused(document: vscode.TextDocument): boolean {
@@ -34,8 +44,9 @@ export class Pauses implements vscode.Disposable {
     const document = vscode.window.activeTextEditor?.document;
     const found: Pause[] = [];
     if (document && this.isFilePaused(document)) found.push('file');
-    if (document && this.held?.languagesOff.includes(document.languageId)) found.push('language');
-    if (this.held?.automatic === false) found.push('workspace');
+    const settings = this.settings;
+    if (document && settings?.languagesOff.includes(document.languageId)) found.push('language');
+    if (settings?.automatic === false) found.push('workspace');
     return found;
   }
 
@@ -46,7 +57,7 @@ export class Pauses implements vscode.Disposable {
     if (what === 'workspace') {
       await setForWorkspace({ automatic: paused });
     } else if (document && what === 'language') {
-      const others = (this.held?.languagesOff ?? []).filter((each) => each !== document.languageId);
+      const others = (this.settings?.languagesOff ?? []).filter((each) => each !== document.languageId);
       await setForUser('languagesOff', paused ? others : [...others, document.languageId]);
     } else if (document) {
       const uri = document.uri.toString();
