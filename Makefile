@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help demo test test-fast check format bench bench-decode bench-drafters bench-guessers \
+.PHONY: help demo test test-fast check editors schemas format vsix release bench bench-decode bench-drafters bench-guessers \
         bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-memory \
         bench-monitors bench-rules bench-gpu clean
 
@@ -28,11 +28,18 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## fetch the default model (once) and complete a file of this repository
 	@$(BIN)/polydraft complete --demo
 
-test: $(STAMP)  ## the whole suite, real weights included
+test: $(STAMP)  ## the whole suite, real weights and installed editors included
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-fast: $(STAMP) ## the suite without real weights
-	@$(BIN)/python -m pytest -m 'not weights' $(ARGS)
+test-fast: $(STAMP) ## the suite without real weights and without editors
+	@$(BIN)/python -m pytest -m 'not weights and not editors' $(ARGS)
+
+editors: $(STAMP) ## install the editors that tests drive, beside the models (1 GB; once)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt playwright
+	@$(BIN)/python -m tests.editors.toolchain
+
+schemas: $(STAMP) ## write the settings into the VS Code extension's package.json and schema
+	@$(BIN)/python editor-clients/vscode/contributions.py
 
 check: $(STAMP) .build/ns/.stamp ## lint, format, types, import rules
 	@$(BIN)/ruff check .
@@ -42,6 +49,18 @@ check: $(STAMP) .build/ns/.stamp ## lint, format, types, import rules
 
 format: $(STAMP) ## format and fix what ruff can fix
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+vsix: $(STAMP)  ## build the VS Code extension, with a Node of its own
+	@$(BIN)/python -m tests.editors.toolchain vsix
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+release: $(STAMP) ## what a release consists of, into dist/: wheel, sdist, .vsix, Neovim client
+	@git diff --quiet HEAD || { echo "Commit first: dist/ is made of what is committed." >&2; exit 1; }
+	@rm -rf build dist
+	@$(BIN)/python -m build --outdir dist >/dev/null
+	@cp "$$($(BIN)/python -m tests.editors.toolchain vsix)" dist/polydraft-$(VERSION).vsix
+	@git archive --format=tar.gz --prefix=polydraft.nvim/ -o dist/polydraft.nvim-$(VERSION).tar.gz HEAD:editor-clients/neovim
+	@ls -l dist
 
 bench: bench-decode ## the main benchmark
 

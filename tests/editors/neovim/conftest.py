@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
+
+from tests.editors.toolchain import Toolchain
 
 HERE = Path(__file__).parent
 PLUGIN = HERE.parents[2] / "editor-clients" / "neovim"
@@ -59,12 +60,6 @@ end
 %(before)s
 require('polydraft').setup(%(setup)s)
 """
-
-
-class Toolchain(Protocol):
-    def nvim011(self) -> Path: ...
-
-    def nvim012(self) -> Path: ...
 
 
 def wait_until(what: Callable[[], Any], holds: Callable[[Any], bool] = bool) -> Any:
@@ -203,17 +198,9 @@ class Nvim:
 
 
 @pytest.fixture(params=["0.11", "0.12"])
-def nvim_binary(request: pytest.FixtureRequest) -> Path:
+def nvim_binary(request: pytest.FixtureRequest, editor_toolchain: Toolchain) -> Path:
     """The oldest Neovim that is supported, or the first with ghost text of its own."""
-    number = str(request.param).replace(".", "")
-    try:
-        toolchain: Toolchain = request.getfixturevalue("editor_toolchain")
-    except pytest.FixtureLookupError:
-        named = os.environ.get(f"POLYDRAFT_NVIM{number}")
-        if not named:
-            pytest.skip(f"no Neovim {request.param}: POLYDRAFT_NVIM{number} is not set")
-        return Path(named)
-    return toolchain.nvim011() if number == "011" else toolchain.nvim012()
+    return editor_toolchain.nvim011() if request.param == "0.11" else editor_toolchain.nvim012()
 
 
 @pytest.fixture
@@ -243,8 +230,5 @@ def is_native(nvim_binary: Path) -> bool:
 
 
 @pytest.fixture
-def tmux() -> str:
-    found = shutil.which("tmux")
-    if found is None:
-        pytest.skip("tmux is not installed")
-    return found
+def tmux(editor_toolchain: Toolchain) -> str:
+    return str(editor_toolchain.tmux())

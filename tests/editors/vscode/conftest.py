@@ -18,7 +18,6 @@ Window = Callable[..., AbstractContextManager[Any]]
 
 @pytest.fixture(scope="session")
 def installed(editor_toolchain: Any) -> Any:
-    pytest.importorskip("playwright", reason="run `make editors`")
     from tests.editors.vscode.workbench import Installed
 
     return Installed(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.editors.conftest import REQUIRED
 from tests.editors.vscode.conftest import Window
 
 if TYPE_CHECKING:
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
 
     from tests.editors.vscode.workbench import CodeServer
 
-pytest.importorskip("playwright", reason="run `make editors`")
+if not REQUIRED:
+    pytest.importorskip("playwright", reason="run `make editors`")
 from tests.editors.vscode.workbench import until  # noqa: E402
 
-pytestmark = [pytest.mark.weights, pytest.mark.editors]
+pytestmark = pytest.mark.weights
 
 TREE = '''"""A small family tree."""
 
