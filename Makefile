@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help demo test test-fast check editors format vsix release bench bench-decode bench-drafters bench-guessers \
+.PHONY: help demo test test-fast check editors schemas format vsix release bench bench-decode bench-drafters bench-guessers \
         bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-memory \
         bench-monitors bench-rules bench-gpu clean
 
@@ -35,7 +35,11 @@ test-fast: $(STAMP) ## the suite without real weights and without editors
 	@$(BIN)/python -m pytest -m 'not weights and not editors' $(ARGS)
 
 editors: $(STAMP) ## install the editors that tests drive, beside the models (1 GB; once)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt playwright
 	@$(BIN)/python -m tests.editors.toolchain
+
+schemas: $(STAMP) ## write the settings into the VS Code extension's package.json and schema
+	@$(BIN)/python editor-clients/vscode/contributions.py
 
 check: $(STAMP) .build/ns/.stamp ## lint, format, types, import rules
 	@$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from polydraft.completion.drafters import LEADERLESS
 from polydraft.completion.drafters.task import Task
 from polydraft.completion.ends import EndRule, TextEnds
 from polydraft.completion.engine import Drafting
@@ -113,9 +114,10 @@ class EngineCompleter:
             draft = visible.draft(row)
             if draft is None:
                 return
-            if monitoring is not None:
-                monitoring.glance(request, draft)
-            if first:
+            sound = monitoring is None or monitoring.glance(request, draft)
+            # The one that leads the list stays; what another might show first may drop out.
+            leads = row.drafter == "greedy" or method in LEADERLESS
+            if first or not (leads and sound):
                 return
             first.append(time.perf_counter() - started)
             if on_draft is not None:

@@ -106,12 +106,13 @@ class Decoder(Protocol):
 class Completer(Protocol):
     """What the server and the command line need of the engine: text in, drafts out.
 
-    `complete` blocks (run it on the engine's own thread), calls `on_draft` with the first finished
-    draft as soon as there is one and `on_text` with the text of the likeliest draft as far as it
-    has come (a hint for those whose user types on: it may come seldom or never), raises `Cancelled`
-    within one decode step of `cancel`, and returns what it has when the deadline passes. A pair of
-    models calls `on_drafts` with the small one's drafts when the large one is about to judge them:
-    draft i of what is returned then stands for draft i of these, improved or as it was.
+    `complete` blocks (run it on the engine's own thread), calls `on_draft` with the draft that
+    leads the list as soon as it is finished and `on_text` with the text of the likeliest as far as
+    it has come (a hint for those whose user types on: it may be seldom, or never), raises
+    `Cancelled` within one decode step of `cancel`, and returns what it has when the deadline
+    passes. A pair of models calls `on_drafts` with the small one's drafts when the large one is
+    about to judge them: draft i of what is returned then stands for draft i of these, improved or
+    as it was.
     `workspace` is an index of the caller's, in this completer's ids: the completer keeps no text.
     `monitoring` gives static analysis its say in what the drafts write.
     """

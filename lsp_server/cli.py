@@ -381,6 +381,14 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(0 if found.usable else 1)
 
 
+@app.command(short_help="The JSON Schema of polydraft.toml.  [cyan]polydraft schema[/]")
+def schema() -> None:
+    """Print the JSON Schema of polydraft.toml, for editors that check and complete TOML."""
+    from polydraft.lsp_server import report, settings_schema
+
+    print(report.dumps(settings_schema.schema()))
+
+
 def run(arguments: Sequence[str], loader: Loader | None = None) -> int:
     """Run a command line; returns the exit code. `loader` replaces the registry and the cache."""
     from polydraft.lsp_server.report import schema_of

@@ -10,6 +10,8 @@ On the wire the names are in camelCase. Line endings in a draft's text are alway
 | `polydraft/drafts` | notification to client    | `BetterDrafts`, if `stream` was set  |
 | `polydraft/call`   | notification to client    | `Call`, if `calls` was set           |
 | `polydraft/reload` | request from client       | none, answered by `Status`           |
+| `polydraft/models` | request from client       | none, answered by a list of `KnownModel` |
+| `polydraft/settings` | request from client     | `{textDocument}` or none, answered by `Held` |
 | `polydraft.accepted` | command, from an item   | one argument, the draft's id         |
 """
 
@@ -30,6 +32,8 @@ DRAFTS = "polydraft/drafts"
 DRAFT = "polydraft/draft"
 CALL = "polydraft/call"
 RELOAD = "polydraft/reload"
+MODELS = "polydraft/models"
+SETTINGS = "polydraft/settings"
 ACCEPTED = "polydraft.accepted"
 
 
@@ -131,7 +135,7 @@ class Drafts:
 
 @dataclass(frozen=True, slots=True)
 class StreamedDraft:
-    """The first finished draft of a request that is still being worked on."""
+    """The draft that will lead the answer to a request that is still being worked on."""
 
     request_id: int | str | None
     uri: str
@@ -185,6 +189,38 @@ class Call:
     forward_passes: int
     first_draft_ms: float
     total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class KnownModel:
+    """A model to choose from; `bytes` on the disk, or to download (None: not known)."""
+
+    name: str
+    family: str
+    parameters: int | None
+    cached: bool
+    bytes: int | None
+    large_models: tuple[str, ...]  # the names of those that can be the large one beside it
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What holds for a document, from whichever layer of settings."""
+
+    model: str
+    large: str
+    k: int
+    automatic: bool
+    languages_off: tuple[str, ...]
+
+
+def parse_uri(raw: object) -> str | None:
+    """The document that parameters name; None if none."""
+    try:
+        uri = raw["textDocument"]["uri"]  # type: ignore[index]
+    except (KeyError, TypeError):
+        return None
+    return uri if isinstance(uri, str) else None
 
 
 def parse_drafts_params(raw: object) -> DraftsParams:

@@ -41,8 +41,11 @@ def documents_at_arrival() -> Mapping[str, Document]:
 def make_converter() -> Converter:
     """lsprotocol's converter; parameters of polydraft's own methods stay plain JSON values."""
     converter = converters.get_converter()
-    for message in (JsonRPCRequestMessage, JsonRPCResponseMessage, JsonRPCNotification):
-        converter.register_structure_hook(message, lambda value, cls: cls(**value))
+    converter.register_structure_hook(JsonRPCResponseMessage, lambda value, cls: cls(**value))
+    for message in (JsonRPCRequestMessage, JsonRPCNotification):  # which may come without params
+        converter.register_structure_hook(
+            message, lambda value, cls: cls(**{"params": None, **value})
+        )
     return converter
 
 

@@ -5,14 +5,16 @@ Make one server for each connection with `create_server`; what connections share
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from lsprotocol import types
 from pygls.capabilities import get_capability
-from pygls.exceptions import JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcInternalError, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from polydraft.lsp_server import messages
@@ -50,6 +52,7 @@ from polydraft.lsp_server.protocol import (
 from polydraft.lsp_server.services import Services
 from polydraft.lsp_server.session import Session
 from polydraft.lsp_server.workspace import Folder
+from polydraft.models.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
@@ -210,6 +213,8 @@ def create_server(services: Services) -> PolydraftServer:
     )
     feature(messages.DRAFTS)(_drafts)
     feature(messages.RELOAD)(_reload)
+    feature(messages.MODELS)(_models)
+    feature(messages.SETTINGS)(_settings)
     server.command(messages.ACCEPTED)(_accepted)
     return server
 
@@ -278,6 +283,23 @@ async def _drafts(ls: PolydraftServer, raw: object) -> Any:
 
 async def _reload(ls: PolydraftServer, _: object) -> Any:
     return messages.to_wire(ls.session.reload())
+
+
+async def _models(_: PolydraftServer, __: object) -> Any:
+    from polydraft.lsp_server.known_models import known_models  # which imports the registry
+
+    try:
+        models = await asyncio.to_thread(known_models)
+    except ModelError as error:
+        raise JsonRpcInternalError(str(error)) from None
+    return {"models": messages.to_wire(models)}
+
+
+def _settings(ls: PolydraftServer, raw: object) -> Any:
+    uri = messages.parse_uri(raw)
+    held = ls.session.settings_of(None if uri is None else path_of(uri))
+    names = (item.name for item in fields(messages.Held))
+    return messages.to_wire(messages.Held(**{name: getattr(held, name) for name in names}))
 
 
 def _accepted(ls: PolydraftServer, *arguments: Any) -> None:

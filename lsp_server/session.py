@@ -139,6 +139,10 @@ class Session:
                 self._calls.forget_anchors()
         return self.workspaces.of(None).models.status
 
+    def settings_of(self, path: Path | None) -> Settings:
+        """What holds for a document there."""
+        return self.workspaces.of(path).settings.current
+
     def _apply_all_settings(self) -> None:
         for workspace in self.workspaces:
             self._apply_settings(workspace)

@@ -47,10 +47,14 @@ _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a setting takes; `keys` are those of a table, each with a rule of its own."""
+    """What a setting takes: in words, as a test, and as a JSON Schema.
+
+    `keys` are those of a table, each with a rule of its own; they are no part of `schema`.
+    """
 
     expects: str
     accepts: Callable[[Any], bool]
+    schema: Mapping[str, Any]
     keys: Mapping[str, Rule] | None = None
 
 
@@ -60,22 +64,33 @@ def integer(low: int, high: int) -> Rule:
         lambda value: (
             isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
         ),
+        {"type": "integer", "minimum": low, "maximum": high},
     )
 
 
-def number(expects: str, accepts: Callable[[float], bool]) -> Rule:
-    return Rule(expects, lambda value: _is_number(value) and accepts(value))
+def number(low: float, high: float = math.inf) -> Rule:
+    bounds = {"minimum": low, **({"maximum": high} if math.isfinite(high) else {})}
+    return Rule(
+        f"a number from {low}" + (f" to {high}" if math.isfinite(high) else ""),
+        lambda value: _is_number(value) and low <= value <= high,
+        {"type": "number", **bounds},
+    )
 
 
 def one_of(names: Sequence[str], *, quoted: bool = True) -> Rule:
     shown = ", ".join(f'"{name}"' if quoted else name for name in names)
-    return Rule(f"one of {shown}", lambda value: isinstance(value, str) and value in names)
+    return Rule(
+        f"one of {shown}",
+        lambda value: isinstance(value, str) and value in names,
+        {"type": "string", "enum": list(names)},
+    )
 
 
 def some_of(names: Sequence[str]) -> Rule:
     return Rule(
         f"a list of some of {', '.join(names)}",
         lambda value: isinstance(value, list | tuple) and all(item in names for item in value),
+        {"type": "array", "items": {"type": "string", "enum": list(names)}},
     )
 
 
@@ -102,17 +117,21 @@ def globs(patterns: tuple[str, ...]) -> pathspec.GitIgnoreSpec:
     return pathspec.GitIgnoreSpec.from_lines(patterns)
 
 
-BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool))
+_LIST = {"type": "array", "items": {"type": "string"}}
+_NAME = {"type": "string", "pattern": r"\S"}
+BOOLEAN = Rule("true or false", lambda value: isinstance(value, bool), {"type": "boolean"})
 STRINGS = Rule(
     "a list of strings",
     lambda value: isinstance(value, list | tuple) and all(isinstance(item, str) for item in value),
+    _LIST,
 )
-GLOBS = Rule("a list of .gitignore patterns", _is_globs)
-MODEL = Rule("the name of a model", _is_name)
-LARGE = Rule('the name of a model, or "none"', _is_name)
+GLOBS = Rule("a list of .gitignore patterns", _is_globs, _LIST)
+MODEL = Rule("the name of a model", _is_name, _NAME)
+LARGE = Rule('the name of a model, or "none"', _is_name, _NAME)
 DEVICE = Rule(
     'one of "auto", "cpu", "cuda", "cuda:N", "mps"',
     lambda value: isinstance(value, str) and _DEVICE.fullmatch(value) is not None,
+    {"type": "string", "pattern": f"^({_DEVICE.pattern})$"},
 )
 WEIGHTS = one_of(_WEIGHTS)
 DRAFTER = one_of(DRAFTERS, quoted=False)
@@ -122,6 +141,7 @@ STRICTNESS = one_of(("graded", "soft", "plain"))
 ANALYSER_TABLE = Rule(
     "a table of languages",
     lambda value: isinstance(value, Mapping),
+    {"type": "object"},
     MappingProxyType(dict.fromkeys(ANALYSED, one_of((*ANALYSERS, "none")))),
 )
 GUESSER = one_of(GUESSERS, quoted=False)
@@ -130,10 +150,11 @@ MULTILINES = one_of(tuple(MULTILINE))
 MEMORY = Rule(
     'a number of gigabytes above 0, or "auto"',
     lambda value: value == "auto" or (_is_number(value) and value > 0),
+    {"anyOf": [{"const": "auto"}, {"type": "number", "exclusiveMinimum": 0}]},
 )
 
-_NOT_NEGATIVE = number("a number from 0", lambda value: value >= 0)
-_PROBABILITY = number("a number from 0 to 1", lambda value: 0 <= value <= 1)
+_NOT_NEGATIVE = number(0)
+_PROBABILITY = number(0, 1)
 # The fields of `polydraft.completion.switching.Thresholds`.
 THRESHOLDS: Mapping[str, Rule] = MappingProxyType(
     {
@@ -147,4 +168,6 @@ THRESHOLDS: Mapping[str, Rule] = MappingProxyType(
         "gate": _NOT_NEGATIVE,
     }
 )
-THRESHOLD_TABLE = Rule("a table", lambda value: isinstance(value, Mapping), THRESHOLDS)
+THRESHOLD_TABLE = Rule(
+    "a table", lambda value: isinstance(value, Mapping), {"type": "object"}, THRESHOLDS
+)

@@ -22,7 +22,7 @@ from polydraft.monitors.strictness import STRICTNESS, Strictness
 from polydraft.monitors.string_keys import StringKeys
 from polydraft.monitors.text_monitor import Rule, TextMonitor
 from polydraft.monitors.type_names import TypeNames
-from polydraft.monitors.verdict import ask, judged
+from polydraft.monitors.verdict import ask, breaks_syntax, judged
 from polydraft.monitors.vocabularies import Vocabularies
 
 
@@ -109,9 +109,12 @@ class DocumentMonitoring:
             if kind.in_strings == in_strings and kind.serves(context)
         ]
 
-    def glance(self, request: Request, draft: Draft) -> None:
-        if ERRORS in self.rules and self.broker is not None and request.k > 1:
+    def glance(self, request: Request, draft: Draft) -> bool:
+        if ERRORS not in self.rules or request.k == 1:
+            return True
+        if self.broker is not None:
             ask(draft, request, self._page(request), self.broker)
+        return not breaks_syntax(draft, request)
 
     def judge(
         self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]

@@ -47,6 +47,12 @@ def judged(
     return tuple(sorted(told, key=lambda draft: bool(draft.problems)))
 
 
+def breaks_syntax(draft: Draft, request: Request) -> bool:
+    """Whether a document has more places that are no syntax with the draft than without."""
+    with_it = _broken(_filled(request, draft), request.language)
+    return with_it > 0 and with_it > _broken(request.prefix + request.suffix, request.language)
+
+
 def _filled(request: Request, draft: Draft) -> str:
     return request.prefix + draft.text + request.suffix[draft.replace :]
 

@@ -19,7 +19,7 @@ from polydraft.completion.drafters.rescored import SuperposedRescored
 from polydraft.completion.drafters.sampling import Sampling, min_p, nucleus
 from polydraft.completion.drafters.task import Drafter, Task
 
-__all__ = ["DRAFTERS", "Drafter", "Task"]
+__all__ = ["DRAFTERS", "LEADERLESS", "Drafter", "Task"]
 
 _ALL: tuple[Drafter, ...] = (
     Auto(),
@@ -37,5 +37,9 @@ _ALL: tuple[Drafter, ...] = (
     PlainSuperposed(),
     PlainSuperposed("superposed-ngrams", ngrams=True),
     SuperposedRescored(),
+)
+# Those that have no greedy draft, which else comes first.
+LEADERLESS = frozenset(
+    {"nucleus", "min-p", "beam", "gumbel", "superposed-plain", "superposed-ngrams"}
 )
 DRAFTERS: Mapping[str, Drafter] = MappingProxyType({drafter.name: drafter for drafter in _ALL})

@@ -66,8 +66,8 @@ class NoG:
         g = Mask(torch.tensor([ord("g")]), banned=True, evidence=Evidence("no g", "toy", "closed"))
         return Constraint((g,)) if state == (ord("."),) else FREE
 
-    def glance(self, request: Request, draft: Any) -> None:
-        pass
+    def glance(self, request: Request, draft: Any) -> bool:
+        return True
 
     def judge(self, request: Request, drafts: Any, poll: Any) -> Any:
         return drafts

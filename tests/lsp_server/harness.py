@@ -181,14 +181,17 @@ class Editor:
         answer = self.client.protocol.send_request_async("polydraft/drafts", params)
         return await asyncio.wait_for(answer, PATIENCE)
 
-    async def send_raw(self, method: str, params: object) -> Any:
-        """Send a request without the client's help, which would not send nonsense."""
+    async def send_raw(self, method: str, *params: object) -> Any:
+        """Send a request without the client's help, which would not send nonsense; no parameters
+        are none."""
         protocol = self.client.protocol
         answer: Future[Any] = Future()
         protocol._request_futures["raw"] = answer
-        message = {"jsonrpc": "2.0", "id": "raw", "method": method, "params": params}
+        message = {"jsonrpc": "2.0", "id": "raw", "method": method}
+        message.update(zip(("params",), params, strict=False))
         body = json.dumps(message).encode()
-        protocol.writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))  # type: ignore[union-attr]
+        head = b"Content-Length: %d\r\n\r\n" % len(body)
+        protocol.writer.write(head + body)  # type: ignore[union-attr]
         return await asyncio.wait_for(asyncio.wrap_future(answer), PATIENCE)
 
     async def leave(self) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tiny import write_tiny_directory
 
 from polydraft.completion.completer import EngineCompleter
+from polydraft.completion.drafters import DRAFTERS, LEADERLESS
 from polydraft.completion.engine import Engine
-from polydraft.completion.types import Budget, Cancelled, CancelToken, Request
+from polydraft.completion.types import Budget, Cancelled, CancelToken, Draft, Request
 from polydraft.models.load import LoadedModel, load_model
 from polydraft.models.registry import load_registry
 
@@ -36,6 +39,19 @@ def test_the_likeliest_drafts_text_is_told_as_it_grows(loaded: LoadedModel) -> N
     texts = [text for text in heard if text]
     assert any(draft.text.startswith(texts[0]) for draft in drafts)
     assert all(b.startswith(a) for a, b in zip(texts, texts[1:], strict=False))
+
+
+@pytest.mark.parametrize("method", DRAFTERS)
+def test_the_draft_that_is_told_before_the_others_is_in_the_answer(
+    loaded: LoadedModel, method: str
+) -> None:
+    told: list[Draft] = []
+    request = replace(REQUEST, drafter=method)
+    drafts = completer(loaded).complete(request, on_draft=told.append).drafts
+    if method in LEADERLESS:
+        assert len(told) == 1
+    else:
+        assert told == [drafts[0]]
 
 
 def test_a_cancel_tells_how_many_passes_had_run(loaded: LoadedModel) -> None:

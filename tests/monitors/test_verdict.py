@@ -12,7 +12,7 @@ from polydraft.completion.types import Request
 from polydraft.monitors.analysis import Problem, Question
 from polydraft.monitors.broker import Broker
 from polydraft.monitors.spot import Page
-from polydraft.monitors.verdict import judged
+from polydraft.monitors.verdict import breaks_syntax, judged
 from tests.fakes import draft
 
 
@@ -63,6 +63,18 @@ def test_a_syntax_error_counts_without_an_analyser():
     found = judged([draft("f((1)"), draft("f(1)")], request, page, None, lambda: None)
     assert [each.text for each in found] == ["f(1)", "f((1)"]
     assert found[1].problems == ("The file would have a syntax error.",)
+
+
+def test_a_draft_breaks_syntax_only_where_the_file_was_better_without_it():
+    for prefix, text, breaks in [
+        ("x = 1\nretu", "rnd min(y)", True),  # one name behind another
+        ("x = 1\nretu", "rn_value", False),
+        ("x = ", "f(1)", False),  # was broken before
+        ("def f(:\n    pass\nx = ", "1", False),
+        ("def f(:\n    pass\nx = 1\ny", " = = 2", True),
+    ]:
+        request = Request(prefix, "\n", language="python")
+        assert breaks_syntax(draft(text), request) == breaks, (prefix, text)
 
 
 def test_one_draft_is_nobody_s_rival_and_nobody_is_asked():

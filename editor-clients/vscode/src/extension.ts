@@ -1,124 +1,208 @@
 /** Starts the server and ties the parts together. */
 import * as vscode from 'vscode';
-import { CloseAction, ErrorAction, LanguageClient, TransportKind } from 'vscode-languageclient/node';
-import { findServer, installServer } from './server';
-import { DraftProvider } from './provider';
+import { State, type LanguageClient } from 'vscode-languageclient/node';
+import { makeClient, TOKEN } from './client';
+import { chooseNumber, choosePause, showMenu } from './menu';
+import { choosePair } from './pair';
+import { DraftsPanel } from './panel';
+import { Pauses } from './pauses';
 import { STATUS, type Status } from './protocol';
+import { DraftProvider } from './provider';
+import { findServer, installServer, type Command } from './server';
+import { explicitSettings, ownSetting } from './settings';
+import { ShownDrafts } from './shown';
 import { StatusBar } from './status';
 
-const RESTARTS = 3; // by itself, within five minutes
-const RESTART_SPAN_MS = 300_000;
 const INSTALL = 'Install it';
+const CHOOSE_MODELS = 'Choose models';
+const OPEN_LOG = 'Open the log';
+const NO_SERVER = 'The polydraft server does not run. Click polydraft in the status bar to see why.';
 
-/** A client and what listens to it. */
+/** A connection and what listens to it. */
 interface Running {
   client: LanguageClient;
+  provider: DraftProvider;
+  command: Command | undefined; // of a server that was started here
   listeners: vscode.Disposable;
 }
 
-let running: Running | undefined;
-
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
-  const status = new StatusBar();
-  const log = vscode.window.createOutputChannel('polydraft', { log: true });
-  const start = async (): Promise<void> => {
-    await stop();
-    running = await startClient(context, log, status);
-  };
-  context.subscriptions.push(
-    status,
-    log,
-    vscode.commands.registerCommand('polydraft.restart', start),
-    vscode.commands.registerCommand('polydraft.log', () => log.show()),
-    vscode.commands.registerCommand('polydraft.menu', showMenu),
-    vscode.workspace.onDidGrantWorkspaceTrust(start),
-  );
-  await start();
+  const extension = new Extension(context);
+  context.subscriptions.push(extension);
+  await extension.start();
 }
 
-export async function deactivate(): Promise<void> {
-  await stop();
-}
-
-async function stop(): Promise<void> {
-  const ending = running;
-  running = undefined;
-  ending?.listeners.dispose();
-  await ending?.client.stop();
-}
-
-async function startClient(
-  context: vscode.ExtensionContext,
-  log: vscode.LogOutputChannel,
-  status: StatusBar,
-): Promise<Running | undefined> {
-  const server = await findServer(context);
-  if (!server) {
-    const message = 'The polydraft server is not installed.';
-    status.fail(`${message} Run polydraft: Restart the server to be asked to install it, or set polydraft.serverPath.`);
-    void offerInstallation(context, message);
-    return undefined;
-  }
-  log.info(`starting the server of ${server.from}`);
-  const ends: number[] = [];
-  let provider: DraftProvider | undefined;
-  const made = new LanguageClient(
-    'polydraft',
-    'polydraft',
-    { command: server.command, args: server.args, transport: TransportKind.stdio },
-    {
-      documentSelector: [{ pattern: '**' }, { scheme: 'untitled' }],
-      outputChannel: log,
-      initializationOptions: { stream: true, trusted: vscode.workspace.isTrusted },
-      middleware: {
-        provideInlineCompletionItems: (document, position, about, token) =>
-          provider?.provide(document, position, about, token) ?? [],
-      },
-      errorHandler: {
-        error: () => ({ action: ErrorAction.Continue }),
-        closed: () => {
-          const now = Date.now();
-          ends.push(now);
-          if (ends.filter((end) => now - end < RESTART_SPAN_MS).length <= RESTARTS) {
-            return { action: CloseAction.Restart, message: 'The server ended and is started again.', handled: true };
-          }
-          status.fail('The server keeps ending. See its log (polydraft: Open the log), then run polydraft: Restart the server.');
-          return { action: CloseAction.DoNotRestart };
-        },
-      },
-    },
-  );
-  provider = new DraftProvider(made, context.extension.id);
-  const listeners = vscode.Disposable.from(
-    made.onNotification(STATUS, (said: Status) => status.hear(said)),
-    provider.onDidChange((offer) => status.took(offer.milliseconds)),
-    provider,
-  );
-  await made.start();
-  return { client: made, listeners };
-}
-
-async function offerInstallation(context: vscode.ExtensionContext, message: string): Promise<void> {
-  const question = `${message} It can be installed into an environment of this extension's own (about 1 GB).`;
-  if ((await vscode.window.showWarningMessage(question, INSTALL)) !== INSTALL) return;
-  const progress = { location: vscode.ProgressLocation.Notification, title: 'polydraft' };
+/** Run a command; what goes wrong is shown. */
+async function told(run: () => unknown): Promise<void> {
   try {
-    await vscode.window.withProgress(progress, (report) =>
-      installServer(context, (step) => report.report({ message: step })),
-    );
-    await vscode.commands.executeCommand('polydraft.restart');
+    await run();
   } catch (error) {
-    void vscode.window.showErrorMessage(`polydraft could not be installed. ${error instanceof Error ? error.message : error}`);
+    void vscode.window.showErrorMessage(`polydraft: ${error instanceof Error ? error.message : error}`);
   }
 }
 
-async function showMenu(): Promise<void> {
-  const picked = await vscode.window.showQuickPick(
-    [
-      { label: '$(debug-restart) Restart the server', command: 'polydraft.restart' },
-      { label: '$(output) Open the log', command: 'polydraft.log' },
-    ],
-    { title: 'polydraft' },
-  );
-  if (picked) await vscode.commands.executeCommand(picked.command);
+class Extension implements vscode.Disposable {
+  private readonly log = vscode.window.createOutputChannel('polydraft', { log: true });
+  private readonly pauses: Pauses;
+  private readonly status: StatusBar;
+  private readonly panel: DraftsPanel;
+  private running: Running | undefined;
+  private readonly disposables: vscode.Disposable;
+
+  constructor(private readonly context: vscode.ExtensionContext) {
+    this.pauses = new Pauses((scope) => explicitSettings(context.extension, scope));
+    this.status = new StatusBar(this.pauses);
+    this.panel = new DraftsPanel(context.extensionUri);
+    const commands: Record<string, () => unknown> = {
+      menu: () => showMenu(this.status, this.pauses),
+      drafts: () => this.required((running) => this.panel.open(running.provider)),
+      pair: () => this.required((running) => choosePair(running.client, this.pauses.settings)),
+      k: () => chooseNumber(this.pauses),
+      pause: () => choosePause(this.pauses),
+      doctor: () => this.runDoctor(),
+      token: () => this.setToken(),
+      install: () => this.install(),
+      restart: () => this.start(),
+      log: () => this.log.show(),
+    };
+    this.disposables = vscode.Disposable.from(
+      this.log,
+      this.pauses,
+      this.status,
+      this.panel,
+      ...Object.entries(commands).map(([name, run]) => vscode.commands.registerCommand(`polydraft.${name}`, () => told(run))),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => this.start()),
+      vscode.workspace.onDidChangeConfiguration((event) => {
+        if (event.affectsConfiguration('polydraft.serverPath') || event.affectsConfiguration('polydraft.serverUrl')) void this.start();
+      }),
+      this.status.onDidFail((message) => void this.offerRemedy(message)),
+    );
+  }
+
+  /** Start the server; one that runs is ended first. */
+  async start(): Promise<void> {
+    await this.stop();
+    this.status.starting();
+    const command = ownSetting('serverUrl') ? undefined : await findServer(this.context);
+    if (!command && !ownSetting('serverUrl')) {
+      this.status.fail('The polydraft server is not installed. Run "polydraft: Install or update the server", or set polydraft.serverPath.');
+      void this.offerInstallation();
+      return;
+    }
+    this.log.info(command ? `starting the server of ${command.from}` : `connecting to ${ownSetting('serverUrl')}`);
+    const running = this.connect(command);
+    this.running = running;
+    try {
+      await running.client.start();
+      await this.pauses.follow(running.client);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.log.error(message);
+      this.status.fail(command ? `${command.command} does not start: ${message}. See the log (polydraft: Open the log).` : message);
+    }
+  }
+
+  private connect(command: Command | undefined): Running {
+    const client = makeClient(
+      this.context,
+      this.log,
+      command,
+      (document, position, about, token) => provider.provide(document, position, about, token),
+      (message) => this.status.fail(message),
+    );
+    const shown = new ShownDrafts(client);
+    const provider = new DraftProvider(client, {
+      extensionId: this.context.extension.id,
+      isPaused: (document) => this.pauses.isFilePaused(document),
+      shown: (offer) => shown.show(offer),
+    });
+    const listeners = vscode.Disposable.from(
+      client.onDidChangeState(({ newState }) => {
+        if (newState === State.Starting) this.status.starting();
+        if (newState === State.Running) void this.pauses.follow(client);
+      }),
+      client.onNotification(STATUS, (said: Status) => {
+        this.status.hear(said);
+        void this.pauses.follow(client); // the settings may be others
+      }),
+      provider.onDidChange((offer) => {
+        this.status.took(offer.milliseconds);
+        this.panel.hear(offer);
+      }),
+      vscode.workspace.onDidChangeConfiguration((event) => {
+        if (event.affectsConfiguration('polydraft')) this.pauses.reread();
+      }),
+      provider,
+      shown,
+    );
+    return { client, provider, command, listeners };
+  }
+
+  private async stop(): Promise<void> {
+    const ending = this.running;
+    this.running = undefined;
+    ending?.listeners.dispose();
+    await ending?.client.dispose().catch((error: unknown) => this.log.warn(String(error)));
+  }
+
+  private required(use: (running: Running) => unknown): unknown {
+    if (this.running?.client.isRunning()) return use(this.running);
+    return vscode.window.showWarningMessage(NO_SERVER);
+  }
+
+  private async offerRemedy(message: string): Promise<void> {
+    const picked = await vscode.window.showErrorMessage(`polydraft: ${message}`, CHOOSE_MODELS, OPEN_LOG);
+    if (picked === CHOOSE_MODELS) await vscode.commands.executeCommand('polydraft.pair');
+    if (picked === OPEN_LOG) this.log.show();
+  }
+
+  private async offerInstallation(): Promise<void> {
+    const question = "The polydraft server is not installed. It can be put into an environment of this extension's own (some GB, most of it PyTorch).";
+    if ((await vscode.window.showWarningMessage(question, INSTALL)) === INSTALL) await this.install();
+  }
+
+  private async install(): Promise<void> {
+    const progress = { location: vscode.ProgressLocation.Notification, title: 'polydraft' };
+    try {
+      await vscode.window.withProgress(progress, (report) =>
+        installServer(this.context, (step) => report.report({ message: step })),
+      );
+      await this.start();
+    } catch (error) {
+      this.log.error(String(error));
+      void vscode.window.showErrorMessage(`polydraft could not be installed. ${error instanceof Error ? error.message : error}`);
+    }
+  }
+
+  private async runDoctor(): Promise<void> {
+    const command = this.running?.command ?? (await findServer(this.context));
+    if (!command) return void vscode.window.showWarningMessage('The polydraft server is not installed on this machine. Run polydraft doctor where it is.');
+    const task = new vscode.Task(
+      { type: 'process' },
+      vscode.workspace.workspaceFolders ? vscode.TaskScope.Workspace : vscode.TaskScope.Global,
+      'doctor',
+      'polydraft',
+      new vscode.ProcessExecution(command.command, [...command.before, 'doctor']),
+    );
+    task.presentationOptions = { reveal: vscode.TaskRevealKind.Always, focus: false, clear: true };
+    await vscode.tasks.executeTask(task);
+  }
+
+  private async setToken(): Promise<void> {
+    const token = await vscode.window.showInputBox({
+      title: 'polydraft: the token of the server at polydraft.serverUrl',
+      prompt: 'It is kept in the store of secrets of VS Code. Leave it empty to forget it.',
+      password: true,
+      ignoreFocusOut: true,
+    });
+    if (token === undefined) return;
+    if (token.trim()) await this.context.secrets.store(TOKEN, token.trim());
+    else await this.context.secrets.delete(TOKEN);
+    if (ownSetting('serverUrl')) await this.start();
+  }
+
+  dispose(): void {
+    void this.stop();
+    this.disposables.dispose();
+  }
 }

@@ -1,22 +1,30 @@
 /** Drafts as VS Code's inline completion items. */
 import * as vscode from 'vscode';
+import { rangeOf } from './offer';
 import { ACCEPTED, type Draft } from './protocol';
 
 /**
  * VS Code drops an item whose range begins elsewhere than the typed word, or whose filter text the
- * replaced text is not found in; so both are made to fit.
+ * replaced text is not found in; so both are made to fit. A range that begins before the cursor
+ * replaces indentation, which VS Code leaves out of the comparison.
  */
 export function itemOf(document: vscode.TextDocument, at: vscode.Position, draft: Draft): vscode.InlineCompletionItem {
-  const word = wordBefore(document.lineAt(at.line).text.slice(0, at.character));
-  const end = new vscode.Position(draft.range.end.line, draft.range.end.character);
-  const replaced = document.getText(new vscode.Range(at, end));
-  const item = new vscode.InlineCompletionItem(
-    word + draft.text,
-    new vscode.Range(at.translate(0, -word.length), end),
-    { title: 'Draft accepted', command: ACCEPTED, arguments: [draft.id] },
-  );
-  if (!isSubsequence(replaced, draft.text)) item.filterText = word + draft.text + replaced;
+  const range = rangeOf(draft);
+  const word = range.start.isBefore(at) ? '' : wordBefore(document.lineAt(at.line).text.slice(0, at.character));
+  const replaced = document.getText(new vscode.Range(at, range.end));
+  const text = word + draft.text;
+  const item = new vscode.InlineCompletionItem(text, range.with(range.start.translate(0, -word.length)), {
+    title: 'Draft accepted',
+    command: ACCEPTED,
+    arguments: [draft.id],
+  });
+  if (!isSubsequence(replaced, draft.text)) item.filterText = text + replaced;
   return item;
+}
+
+/** Whether a draft goes on as the item that is chosen in the menu of IntelliSense does. */
+export function extendsSelected(item: vscode.InlineCompletionItem, selected: vscode.SelectedCompletionInfo): boolean {
+  return typeof item.insertText === 'string' && item.insertText.startsWith(selected.text);
 }
 
 function wordBefore(text: string): string {

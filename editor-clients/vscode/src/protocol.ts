@@ -67,6 +67,25 @@ export interface BetterDrafts {
   final: true;
 }
 
+/** A model to choose from. */
+export interface KnownModel {
+  name: string;
+  family: string;
+  parameters: number | null;
+  cached: boolean;
+  bytes: number | null; // on the disk, or to download
+  largeModels: string[]; // those that can be the large one beside it
+}
+
+/** What holds for a document, from whichever layer of settings. */
+export interface Held {
+  model: string;
+  large: string;
+  k: number;
+  automatic: boolean;
+  languagesOff: string[];
+}
+
 export interface Status {
   state: 'loading' | 'ready' | 'error';
   message: string;
@@ -82,3 +101,5 @@ export const DRAFTS = 'polydraft/drafts';
 export const DRAFT = 'polydraft/draft';
 export const STATUS = 'polydraft/status';
 export const ACCEPTED = 'polydraft.accepted';
+export const MODELS = 'polydraft/models';
+export const SETTINGS = 'polydraft/settings';

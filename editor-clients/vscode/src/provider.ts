@@ -4,7 +4,8 @@
  */
 import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
-import { itemOf } from './items';
+import { extendsSelected, itemOf } from './items';
+import { isAt, isAtCursor, type Offer } from './offer';
 import { askAgain, registerNobody } from './refresh';
 import { DRAFT, DRAFTS, type BetterDrafts, type Draft, type Drafts, type DraftsParams, type StreamedDraft } from './protocol';
 
@@ -14,15 +15,11 @@ import { DRAFT, DRAFTS, type BetterDrafts, type Draft, type Drafts, type DraftsP
  */
 const GRACE_MS = 30;
 
-/** A place in one version of a document, and the drafts that are known for it so far. */
-export interface Offer {
-  readonly uri: string;
-  readonly version: number;
-  readonly position: vscode.Position;
-  drafts: readonly Draft[];
-  complete: boolean; // all drafts of the request are there
-  milliseconds: number; // from the request to its first draft
-  refreshed: number; // how often VS Code was made to ask again
+/** What the provider needs of the rest of the extension. */
+export interface Surroundings {
+  readonly extensionId: string;
+  isPaused(document: vscode.TextDocument): boolean;
+  shown(offer: Offer): void;
 }
 
 export class DraftProvider implements vscode.Disposable {
@@ -35,7 +32,7 @@ export class DraftProvider implements vscode.Disposable {
 
   constructor(
     private readonly client: LanguageClient,
-    private readonly extensionId: string,
+    private readonly around: Surroundings,
   ) {
     this.disposables = [
       registerNobody(),
@@ -44,6 +41,7 @@ export class DraftProvider implements vscode.Disposable {
     ];
   }
 
+  /** What VS Code asks for. */
   async provide(
     document: vscode.TextDocument,
     position: vscode.Position,
@@ -53,14 +51,40 @@ export class DraftProvider implements vscode.Disposable {
     const invoked = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
     const editor = vscode.window.activeTextEditor;
     if (editor?.document === document && editor.selections.length > 1) return [];
-    const known = this.current;
-    const here = known !== undefined && isAt(known, document, position);
+    const offer = await this.find(document, position, invoked, context.selectedCompletionInfo !== undefined, token);
+    if (token.isCancellationRequested || !offer) return [];
+    const selected = context.selectedCompletionInfo;
+    const items = offer.drafts.map((draft) => itemOf(document, position, draft));
+    const fitting = selected ? items.filter((item) => extendsSelected(item, selected)) : items;
+    if (fitting.length > 0) this.around.shown(offer);
+    return fitting;
+  }
+
+  /** The drafts for a place that somebody looks at: those that are known, or new ones. */
+  async offerAt(document: vscode.TextDocument, position: vscode.Position): Promise<Offer> {
+    const known = this.known(document, position);
+    if (known && (known.drafts.length > 0 || !known.complete)) return known;
+    const source = new vscode.CancellationTokenSource();
+    return this.ask(document, position, false, source.token).finally(() => source.dispose());
+  }
+
+  /** `busy`: the user is choosing from the menu of IntelliSense, so the model is not asked. */
+  private async find(
+    document: vscode.TextDocument,
+    position: vscode.Position,
+    invoked: boolean,
+    busy: boolean,
+    token: vscode.CancellationToken,
+  ): Promise<Offer | undefined> {
+    const known = this.known(document, position);
     // Who insists, and saw nothing, has the model asked again.
-    const offer = here && (known.drafts.length > 0 || (known.complete && !invoked))
-      ? known
-      : await this.ask(document, position, !invoked, token);
-    if (token.isCancellationRequested) return [];
-    return offer.drafts.map((draft) => itemOf(document, position, draft));
+    if (known && (known.drafts.length > 0 || (known.complete && !invoked))) return known;
+    if (!invoked && (busy || this.around.isPaused(document))) return undefined;
+    return this.ask(document, position, !invoked, token);
+  }
+
+  private known(document: vscode.TextDocument, position: vscode.Position): Offer | undefined {
+    return this.current && isAt(this.current, document, position) ? this.current : undefined;
   }
 
   /** The drafts for a place; resolves with the first one while the others are in work. */
@@ -106,10 +130,12 @@ export class DraftProvider implements vscode.Disposable {
           const late = told && answer.drafts.length > shown;
           first();
           if (late) this.refresh(offer);
+          else this.changed.fire(offer);
         },
         (error: unknown) => {
+          offer.complete = true;
           if (this.waiting?.offer === offer) this.waiting = undefined;
-          if (token.isCancellationRequested) first();
+          if (token.isCancellationRequested || !this.client.isRunning()) first();
           else reject(error instanceof Error ? error : new Error(String(error)));
         },
       ).finally(() => vscode.Disposable.from(patience, source).dispose());
@@ -118,14 +144,14 @@ export class DraftProvider implements vscode.Disposable {
 
   private hearFirst(streamed: StreamedDraft): void {
     const waiting = this.waiting;
-    if (!waiting || !isFor(waiting.offer, streamed.uri, streamed.version) || waiting.offer.drafts.length) return;
+    if (!waiting || !concerns(streamed, waiting.offer) || waiting.offer.drafts.length) return;
     waiting.offer.drafts = [streamed.draft];
     waiting.first();
   }
 
   private hearBetter(better: BetterDrafts): void {
     const offer = this.current;
-    if (!offer || !isFor(offer, better.uri, better.version)) return;
+    if (!offer || !concerns(better, offer)) return;
     const same = textsOf(offer.drafts) === textsOf(better.drafts);
     offer.drafts = better.drafts;
     if (same) this.changed.fire(offer);
@@ -136,7 +162,7 @@ export class DraftProvider implements vscode.Disposable {
   private refresh(offer: Offer): void {
     this.changed.fire(offer);
     if (this.current === offer && isAtCursor(offer)) {
-      void askAgain(this.extensionId, offer.refreshed);
+      void askAgain(this.around.extensionId, offer.refreshed);
       offer.refreshed += 1;
     }
   }
@@ -146,17 +172,8 @@ export class DraftProvider implements vscode.Disposable {
   }
 }
 
-function isAtCursor(offer: Offer): boolean {
-  const editor = vscode.window.activeTextEditor;
-  return editor !== undefined && isAt(offer, editor.document, editor.selection.active);
-}
-
-function isAt(offer: Offer, document: vscode.TextDocument, position: vscode.Position): boolean {
-  return isFor(offer, document.uri.toString(), document.version) && offer.position.isEqual(position);
-}
-
-function isFor(offer: Offer, uri: string, version: number): boolean {
-  return vscode.Uri.parse(uri).toString() === offer.uri && offer.version === version;
+function concerns(said: StreamedDraft | BetterDrafts, offer: Offer): boolean {
+  return vscode.Uri.parse(said.uri).toString() === offer.uri && said.version === offer.version;
 }
 
 function textsOf(drafts: readonly Draft[]): string {

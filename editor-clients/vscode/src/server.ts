@@ -7,28 +7,39 @@ import { existsSync } from 'node:fs';
 import * as path from 'node:path';
 import { promisify } from 'node:util';
 import * as vscode from 'vscode';
+import { ownSetting } from './settings';
 
 const run = promisify(execFile);
 const windows = process.platform === 'win32';
 // -I: neither the current folder nor the user's variables decide what `polydraft` is.
-const SERVE = ['-I', '-m', 'polydraft.lsp_server', 'serve', '--stdio'];
+const MODULE = ['-I', '-m', 'polydraft.lsp_server'];
+const SERVE = ['serve', '--stdio'];
 
 export interface Command {
   command: string;
+  before: string[]; // what comes before a subcommand of polydraft
   args: string[];
   from: string; // for people
 }
 
 export async function findServer(context: vscode.ExtensionContext): Promise<Command | undefined> {
-  const set = vscode.workspace.getConfiguration('polydraft').get<string>('serverPath', '').trim();
-  if (set) return { command: set, args: ['serve', '--stdio'], from: 'the setting polydraft.serverPath' };
+  const set = ownSetting('serverPath');
+  if (set) return program(set, 'the setting polydraft.serverPath');
   for (const python of vscode.workspace.isTrusted ? workspacePythons() : []) {
-    if (await hasPolydraft(python)) return { command: python, args: SERVE, from: python };
+    if (await hasPolydraft(python)) return moduleOf(python);
   }
   const installed = privatePython(context);
-  if (await hasPolydraft(installed)) return { command: installed, args: SERVE, from: installed };
+  if (await hasPolydraft(installed)) return moduleOf(installed);
   const onPath = executableOnPath('polydraft');
-  return onPath ? { command: onPath, args: ['serve', '--stdio'], from: onPath } : undefined;
+  return onPath ? program(onPath, onPath) : undefined;
+}
+
+function program(command: string, from: string): Command {
+  return { command, before: [], args: SERVE, from };
+}
+
+function moduleOf(python: string): Command {
+  return { command: python, before: MODULE, args: [...MODULE, ...SERVE], from: python };
 }
 
 /** Create the private environment; the user has consented. `tell` hears of the steps. */
@@ -38,8 +49,8 @@ export async function installServer(context: vscode.ExtensionContext, tell: (ste
   if (!base) throw new Error('No Python was found on the PATH. Install Python 3.11 or later and try again.');
   tell('making an environment');
   await run(base, ['-m', 'venv', environment(context)]);
-  tell('fetching polydraft and torch (about 1 GB, some minutes)');
-  const source = vscode.workspace.getConfiguration('polydraft').get<string>('installFrom', 'polydraft');
+  tell('fetching polydraft and PyTorch (some minutes)');
+  const source = ownSetting('installFrom') || 'polydraft';
   await run(python, ['-I', '-m', 'pip', 'install', '--quiet', '--upgrade', source], { maxBuffer: 1 << 24 });
 }
 

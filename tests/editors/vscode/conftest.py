@@ -1,0 +1,67 @@
+"""One code-server and one browser for all tests; each test has a window on a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Window = Callable[..., AbstractContextManager[Any]]
+
+
+@pytest.fixture(scope="session")
+def installed(editor_toolchain: Any) -> Any:
+    from tests.editors.vscode.workbench import Installed
+
+    return Installed(
+        editor_toolchain.node(),
+        editor_toolchain.code_server(),
+        editor_toolchain.chromium(),
+        editor_toolchain.vsix(),
+        Path(sys.executable).with_name("polydraft"),
+    )
+
+
+@pytest.fixture(scope="module")
+def code_server(installed: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from polydraft.models.cache_dir import cache_root
+    from tests.editors.vscode.workbench import CodeServer
+
+    home = tmp_path_factory.mktemp("vscode")
+    environment = {**os.environ, "HOME": str(home), "POLYDRAFT_CACHE": str(cache_root())}
+    server = CodeServer(installed, home, environment, _free_port())
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser(installed: Any) -> Iterator[Any]:
+    from tests.editors.vscode.workbench import browser_of
+
+    with browser_of(installed.chromium) as opened:
+        yield opened
+
+
+@pytest.fixture
+def window(code_server: Any, browser: Any) -> Window:
+    """Opens a VS Code window on a folder."""
+    from tests.editors.vscode.workbench import workbench
+
+    code_server.set()
+    return partial(workbench, browser, code_server)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
