@@ -1,4 +1,4 @@
-"""Drafts as the items of the standard completion requests.
+"""Drafts as the items of inline completion, and with all that is known about them.
 
 A range begins where the identifier at the cursor begins: editors compare the text from there to
 the cursor with the item and drop what does not match. It ends behind what the draft replaces.
@@ -16,15 +16,13 @@ from polydraft.lsp_server.asks import Answer, NamedDraft
 from polydraft.lsp_server.documents import Document, Encoding, position_at, units, word_before
 from polydraft.lsp_server.messages import ACCEPTED, AnswerStats, OfferedDraft
 
-_LONGEST_LABEL = 80
-
 
 def inline_items(
     document: Document, offset: int, drafts: Sequence[NamedDraft], encoding: Encoding
 ) -> list[types.InlineCompletionItem]:
     items = []
     for draft_id, draft in drafts:
-        word, replaced, range_ = _replacement(document, offset, draft, encoding)
+        word, replaced, range_ = replacement(document, offset, draft, encoding)
         text = word + draft.text
         items.append(
             types.InlineCompletionItem(
@@ -32,32 +30,7 @@ def inline_items(
                 # Editors want the replaced text to be found, in order, in the filter text.
                 filter_text=None if _is_subsequence(replaced, draft.text) else text + replaced,
                 range=range_,
-                command=_accepted(draft_id),
-            )
-        )
-    return items
-
-
-def completion_items(
-    document: Document, offset: int, drafts: Sequence[NamedDraft], encoding: Encoding
-) -> list[types.CompletionItem]:
-    items = []
-    for index, (draft_id, draft) in enumerate(drafts):
-        word, _, range_ = _replacement(document, offset, draft, encoding)
-        text = word + draft.text
-        items.append(
-            types.CompletionItem(
-                label=_label(text),
-                kind=types.CompletionItemKind.Text,
-                detail="polydraft",
-                documentation=text if "\n" in text else None,
-                sort_text=f"{index:04d}",
-                filter_text=text,
-                preselect=False,
-                text_edit=types.TextEdit(range_, text),
-                insert_text_format=types.InsertTextFormat.PlainText,
-                insert_text_mode=types.InsertTextMode.AsIs,
-                command=_accepted(draft_id),
+                command=accepted_command(draft_id),
             )
         )
     return items
@@ -112,7 +85,7 @@ def stats_of(answer: Answer) -> AnswerStats:
     )
 
 
-def _replacement(
+def replacement(
     document: Document, offset: int, draft: Draft, encoding: Encoding
 ) -> tuple[str, str, types.Range]:
     """The identifier before the cursor, the text replaced behind it, and the range of both."""
@@ -134,15 +107,8 @@ def _end(document: Document, offset: int, draft: Draft) -> int:
     return min(offset + draft.replace, len(document.text))
 
 
-def _accepted(draft_id: str) -> types.Command:
+def accepted_command(draft_id: str) -> types.Command:
     return types.Command(title="Draft accepted", command=ACCEPTED, arguments=[draft_id])
-
-
-def _label(text: str) -> str:
-    first, *more = text.strip().split("\n")
-    if len(first) > _LONGEST_LABEL:
-        return first[: _LONGEST_LABEL - 1] + "…"
-    return first + " …" if more else first
 
 
 def _is_subsequence(part: str, whole: str) -> bool:

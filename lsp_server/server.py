@@ -38,11 +38,11 @@ from polydraft.lsp_server.documents import (
 )
 from polydraft.lsp_server.items import (
     all_offered,
-    completion_items,
     inline_items,
     offered,
     stats_of,
 )
+from polydraft.lsp_server.menu import MenuClient, menu_client, menu_items
 from polydraft.lsp_server.progress import LoadingProgress
 from polydraft.lsp_server.protocol import (
     PolydraftProtocol,
@@ -74,6 +74,7 @@ class PolydraftServer(LanguageServer):
         self.left = threading.Event()  # set when the client said `exit` or is gone
         self.exit_code: int | None = None  # as `exit` should end a process, once it came
         self.knows_folders = False  # the client has named its folders
+        self.menu = MenuClient()
         self.session = Session(self, services)
         self._loading: LoadingProgress | None = None
 
@@ -224,6 +225,7 @@ def _initialize(ls: PolydraftServer, params: types.InitializeParams) -> None:
     if not get_capability(params.capabilities, "text_document.inline_completion"):
         options = types.CompletionOptions(trigger_characters=[".", "("])
         ls.feature(types.TEXT_DOCUMENT_COMPLETION, options)(_completion)
+        ls.menu = menu_client(params.capabilities)
     ls.knows_folders = bool(params.workspace_folders)
     ls.session.initialize(ls.folders(), params.initialization_options)
 
@@ -258,7 +260,7 @@ async def _completion(ls: PolydraftServer, params: types.CompletionParams) -> ty
     if place is None:
         return types.CompletionList(is_incomplete=True, items=[])
     answer = await ls.answer(params.text_document.uri, place, Trigger.AUTOMATIC)
-    items = completion_items(*place, answer.drafts, ls.encoding)
+    items = menu_items(*place, answer.drafts, ls.encoding, ls.menu)
     return types.CompletionList(is_incomplete=True, items=items)
 
 

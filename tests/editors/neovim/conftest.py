@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 
 from tests.editors.toolchain import Toolchain
@@ -26,6 +28,7 @@ INIT = """
 vim.opt.runtimepath:prepend(%(plugin)s)
 vim.o.swapfile, vim.o.more, vim.o.shadafile = false, false, 'NONE'
 vim.o.ruler, vim.o.showcmd, vim.o.showmode = false, false, false
+vim.g.loaded_python3_provider = 0 -- its search costs each start with a Python file a second
 vim.g.messages = {}
 local notify = vim.notify
 vim.notify = function(message, level)
@@ -67,7 +70,7 @@ def wait_until(what: Callable[[], Any], holds: Callable[[Any], bool] = bool) -> 
     end = time.monotonic() + DEADLINE
     while not holds(value := what()):
         assert time.monotonic() < end, f"still {value!r} after {DEADLINE:.0f} s"
-        time.sleep(0.02)
+        time.sleep(0.01)
     return value
 
 
@@ -79,6 +82,7 @@ class Nvim:
     folder: Path
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    connection: socket.socket | None = None
 
     @property
     def socket(self) -> Path:
@@ -135,25 +139,38 @@ class Nvim:
 
     # --- while it runs ---
 
-    def _remote(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [self.binary, "--server", self.socket, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            env={**os.environ, **self.environment},
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def call(self, method: str, *arguments: Any) -> Any:
+        """A function of Neovim's API, over its socket."""
+        if self.connection is None:
+            self.connection = wait_until(self._connected)
+        self.connection.sendall(msgpack.packb([0, 1, method, arguments]))
+        answer = msgpack.Unpacker()
+        while True:
+            answer.feed(self.connection.recv(1 << 16))
+            for _, _, error, value in answer:
+                assert error is None, error
+                return value
+
+    def _connected(self) -> socket.socket | None:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(DEADLINE)
+        try:
+            connection.connect(str(self.socket))
+        except ConnectionRefusedError:  # its file is there, and nobody listens yet
+            connection.close()
+            return None
+        return connection
 
     def get(self, expression: str) -> Any:
         """The value of a Lua expression."""
-        lua = f"vim.json.encode({{ value = {expression} }})".replace("'", "''")
-        answer = json.loads(self._remote("--remote-expr", f"luaeval('{lua}')"))
+        # As JSON, since handles of buffers and windows have no other common form.
+        answer = json.loads(
+            self.call("nvim_exec_lua", f"return vim.json.encode({{ value = {expression} }})", [])
+        )
         return answer["value"] if answer else None  # a table with nil alone is an empty list
 
     def keys(self, keys: str) -> None:
-        self._remote("--remote-send", keys)
+        self.call("nvim_input", keys)
 
     def text(self) -> list[str]:
         lines: list[str] = self.get("vim.api.nvim_buf_get_lines(0, 0, -1, false)")
@@ -190,6 +207,8 @@ class Nvim:
         (self.folder / name).touch()
 
     def stop(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
         if self.process is None:
             return
         self.process.kill()
