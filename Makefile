@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .PHONY: help demo test test-fast check editors schemas format vsix release bench bench-decode bench-drafters bench-guessers \
-        bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-memory \
+        bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-vscode bench-memory \
         bench-monitors bench-rules bench-gpu clean
 
 help:           ## list the targets
@@ -102,6 +102,9 @@ bench-context: $(STAMP) ## what text of other files buys where it is needed, and
 
 bench-typing: $(STAMP) ## real lines typed at human rhythm: latency, model calls, right drafts
 	@$(BIN)/python -m benchmarks.typing_replay $(ARGS)
+
+bench-vscode: $(STAMP) editors ## from a key to ghost text in a real VS Code: what the client adds
+	@$(BIN)/python -m benchmarks.vscode $(ARGS)
 
 bench-memory: $(STAMP) ## what models take in memory, against what is said before
 	@$(BIN)/python -m benchmarks.memory $(ARGS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -23,6 +22,7 @@ GHOST = ", ".join(
     f".editor-instance .{name}"
     for name in ("ghost-text-decoration", "ghost-text-decoration-preview", "suggest-preview-text")
 )
+MACHINE = ("polydraft.serverPath", "polydraft.serverUrl", "polydraft.installFrom")
 # Quiet, and the same on every machine.
 SETTINGS: Mapping[str, Any] = {
     "workbench.startupEditor": "none",
@@ -72,22 +72,25 @@ class CodeServer:
             *("--extensions-dir", str(self.home / "extensions")),
         ]
 
-    @property
-    def settings_file(self) -> Path:
-        return self.home / "data" / "User" / "settings.json"
-
     def set(self, **settings: Any) -> None:
-        """Write the user's settings; dots are written as two underscores."""
-        named = {key.replace("__", "."): value for key, value in settings.items()}
-        own = {"polydraft.serverPath": str(self.installed.polydraft)}
-        self.settings_file.parent.mkdir(parents=True, exist_ok=True)
-        self.settings_file.write_text(json.dumps({**SETTINGS, **own, **named}))
+        """Write the user's settings; dots are written as two underscores.
 
-    def start(self) -> None:
+        What is set for a machine has a file of its own: code-server counts as another machine.
+        """
+        named = {key.replace("__", "."): value for key, value in settings.items()}
+        machine = {"polydraft.serverPath": str(self.installed.polydraft)}
+        machine |= {key: named.pop(key) for key in MACHINE if key in named}
+        for folder, values in (("User", {**SETTINGS, **named}), ("Machine", machine)):
+            file = self.home / "data" / folder / "settings.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(values))
+
+    def start(self, with_extension: bool = True) -> None:
         self.set()
-        install = [*self._common, "--install-extension", str(self.installed.vsix)]
-        done = subprocess.run(install, env=self.environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+        if with_extension:
+            install = [*self._common, "--install-extension", str(self.installed.vsix)]
+            done = subprocess.run(install, env=self.environment, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
         serve = ["--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}"]
         serve += ["--disable-telemetry", "--disable-update-check", "--log", self.log_level]
         log = (self.home / "code-server.log").open("wb")
@@ -131,13 +134,18 @@ class CodeServer:
         return found
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> Any:
-    """Wait for a condition to come true."""
+def until(
+    condition: Callable[[], object],
+    what: str,
+    seconds: float = PATIENCE,
+    now: Callable[[], str] = lambda: "",
+) -> Any:
+    """Wait for a condition to come true; `now` says how things are if it does not."""
     end = time.monotonic() + seconds
     while True:
         if value := condition():
             return value
-        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        assert time.monotonic() < end, f"waited {seconds} s for {what}: {now()}"
         time.sleep(0.05)
 
 
@@ -157,7 +165,8 @@ class Workbench:
     @property
     def status_told(self) -> str:
         """What a screen reader says of it."""
-        return self._status_item.locator("[aria-label]").first.get_attribute("aria-label") or ""
+        told = self._status_item.locator("[aria-label]")
+        return (told.first.get_attribute("aria-label") or "") if told.count() else ""
 
     @property
     def _status_item(self) -> Locator:
@@ -243,7 +252,12 @@ class Workbench:
 
     def until_ready(self, seconds: float = PATIENCE) -> None:
         """Wait until the model is loaded."""
-        until(lambda: re.search(r"qwen", self.status), "the model to be ready", seconds)
+        until(
+            lambda: "qwen" in self.status,
+            "the model to be ready",
+            seconds,
+            lambda: self.status_told,
+        )
 
     def until_ghost(self, other_than: str = "") -> str:
         """Wait for ghost text (other than that), and give it."""
