@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help demo test test-fast check editors schemas format vsix release bench bench-decode bench-drafters bench-guessers \
+.PHONY: help demo test test-fast check editors pictures schemas format vsix release bench bench-decode bench-drafters bench-guessers \
         bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-vscode bench-memory \
         bench-monitors bench-rules bench-gpu clean
 
@@ -37,6 +37,9 @@ test-fast: $(STAMP) ## the suite without real weights and without editors
 editors: $(STAMP) ## install the editors that tests drive, beside the models (1 GB; once)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt playwright
 	@$(BIN)/python -m tests.editors.toolchain
+
+pictures: $(STAMP) editors ## take the pictures of editors in docs/ anew
+	@POLYDRAFT_REQUIRE_EDITORS=1 POLYDRAFT_WRITE_PICTURES=1 $(BIN)/python -m pytest tests/editors -k 'cycling or side_by_side or switched_in_the_menu or five_commands' $(ARGS)
 
 schemas: $(STAMP) ## write the settings into the VS Code extension's package.json and schema
 	@$(BIN)/python editor-clients/vscode/contributions.py

@@ -24,8 +24,8 @@ OWN: dict[str, dict[str, Any]] = {
         "default": "",
         "scope": "machine",
         "markdownDescription": "The `polydraft` program to start. Empty: the one of the workspace's"
-        " environment (`.venv`, if the workspace is trusted), of this extension's own, or on the"
-        " PATH.",
+        " environment (`.venv`, if the workspace is trusted), of this extension's own, in"
+        " `~/.polydraft`, or on the PATH.",
     },
     "serverUrl": {
         "type": "string",

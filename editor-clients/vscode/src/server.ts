@@ -1,9 +1,11 @@
 /**
  * Where the server comes from: the user's setting, the workspace's own environment (only if the
- * workspace is trusted: its Python is run), a private environment of this extension, or the PATH.
+ * workspace is trusted: its Python is run), a private environment of this extension, the user's
+ * `~/.polydraft` (where the README puts it), or the PATH.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import * as path from 'node:path';
 import { promisify } from 'node:util';
 import * as vscode from 'vscode';
@@ -28,8 +30,9 @@ export async function findServer(context: vscode.ExtensionContext): Promise<Comm
   for (const python of vscode.workspace.isTrusted ? workspacePythons() : []) {
     if (await hasPolydraft(python)) return moduleOf(python);
   }
-  const installed = privatePython(context);
-  if (await hasPolydraft(installed)) return moduleOf(installed);
+  for (const python of [privatePython(context), pythonOf(path.join(homedir(), '.polydraft'))]) {
+    if (await hasPolydraft(python)) return moduleOf(python);
+  }
   const onPath = executableOnPath('polydraft');
   return onPath ? program(onPath, onPath) : undefined;
 }

@@ -49,8 +49,10 @@ def oldest(person: Person) -> Person:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "tree.py").write_text(TREE)
-    return tmp_path
+    family = tmp_path / "family"
+    family.mkdir()
+    (family / "tree.py").write_text(TREE)
+    return family
 
 
 def test_ghost_text_cycling_and_accepting(window: Window, folder: Path) -> None:
@@ -69,6 +71,7 @@ def test_ghost_text_cycling_and_accepting(window: Window, folder: Path) -> None:
             code.press("Alt+BracketRight")
             seen.append(code.until_ghost(seen[-1]))
         assert len(set(seen)) == 3
+        code.picture("vscode.png")
         code.press("Alt+BracketRight")
         assert code.until_ghost(seen[-1]) == shown
 
@@ -100,6 +103,7 @@ def test_the_drafts_side_by_side(window: Window, folder: Path) -> None:
         assert all(text.startswith("return ") for text in texts)
         assert "% a token" in (cards.first.locator(".facts").text_content() or "")
         assert cards.first.locator(".hljs-keyword").count() > 0
+        code.picture("vscode-drafts.png")
 
         code.press("2")
         cards.first.wait_for(state="hidden")
@@ -118,6 +122,8 @@ def test_the_pair_is_switched_in_the_menu_and_seen_in_the_status_bar(
         code.until_ready()
         assert code.status == "qwen2.5-coder-0.5b"
         code.click_status()
+        assert len(code.picks()) > 8
+        code.picture("vscode-menu.png")
         code.pick("Models of this workspace")
         code.pick("qwen2.5-coder-0.5b", of="1 of 2")
         code.pick("qwen2.5-coder-1.5b", of="2 of 2")

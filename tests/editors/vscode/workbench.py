@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
+DOCS = Path(__file__).parents[3] / "docs"
 PATIENCE = 60  # seconds until something is taken for lost
 WIDTH, HEIGHT = 1100, 640
 GHOST = ", ".join(
@@ -244,6 +245,15 @@ class Workbench:
     def focus_editor(self) -> None:
         self.command("View: Focus Active Editor Group")
         self.page.locator(".editor-instance .monaco-editor.focused").first.wait_for()
+
+    def picture(self, name: str) -> None:
+        """With POLYDRAFT_WRITE_PICTURES=1, what is to be seen becomes the picture in docs/."""
+        file = DOCS / name
+        if os.environ.get("POLYDRAFT_WRITE_PICTURES"):
+            self.page.mouse.move(WIDTH / 2, 0)  # no hover
+            time.sleep(0.5)  # nor what fades in
+            self.page.screenshot(path=file)
+        assert file.exists(), "run `make pictures`"
 
     def close_menu(self) -> None:
         """Close the menu of IntelliSense, which VS Code opens where a draft takes 750 ms."""
