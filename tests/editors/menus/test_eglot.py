@@ -25,7 +25,7 @@ def emacs(editor_toolchain: Any) -> Path:
 
 
 def complete(desk: Any, seconds: float = 20.0) -> str:
-    """Press the key at the last line's end until there is a menu, for the server may not be ready."""
+    """Press the key at the last line's end until there is a menu (the server loads first)."""
 
     def listed(screen: str) -> bool:
         if "possible completions" in screen:
