@@ -45,11 +45,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def listening(transport: str) -> Iterator[int]:
+def listening(transport: str, *options: str) -> Iterator[int]:
     """A server process on a socket; gives its port."""
-    process = subprocess.Popen(
-        [*SERVE, f"--{transport}", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True
-    )
+    command = [*SERVE, f"--{transport}", "127.0.0.1:0", *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
         said = []

@@ -11,10 +11,14 @@ const OWN = new Set(['serverPath', 'serverUrl', 'installFrom']); // of this exte
 export function explicitSettings(extension: vscode.Extension<unknown>, scope: vscode.Uri | undefined): Record<string, unknown> {
   const configuration = vscode.workspace.getConfiguration(SECTION, scope ?? null);
   const declared = Object.keys(extension.packageJSON.contributes.configuration.properties as object);
+  const restricted = new Set(extension.packageJSON.capabilities.untrustedWorkspaces.restrictedConfigurations as string[]);
   const said: Record<string, unknown> = {};
   for (const name of declared.map((each) => each.slice(SECTION.length + 1))) {
     const about = OWN.has(name) ? undefined : configuration.inspect(name);
-    const value = about?.workspaceFolderValue ?? about?.workspaceValue ?? about?.globalValue;
+    // `inspect` tells what an untrusted workspace says as well.
+    const isTrusted = vscode.workspace.isTrusted || !restricted.has(`${SECTION}.${name}`);
+    const ofWorkspace = isTrusted ? (about?.workspaceFolderValue ?? about?.workspaceValue) : undefined;
+    const value = ofWorkspace ?? about?.globalValue;
     if (value !== undefined) said[name] = value;
   }
   return said;

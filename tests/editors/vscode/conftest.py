@@ -36,6 +36,8 @@ def code_server(installed: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
     home = tmp_path_factory.mktemp("vscode")
     environment = {**os.environ, "HOME": str(home), "POLYDRAFT_CACHE": str(cache_root())}
+    # VS Code takes its PATH from a login shell.
+    (home / ".profile").write_text(f"export PATH={installed.polydraft.parent}:$PATH\n")
     server = CodeServer(installed, home, environment, _free_port())
     try:
         server.start()

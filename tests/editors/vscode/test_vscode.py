@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.conftest import listening
 from tests.editors.conftest import REQUIRED
 from tests.editors.vscode.conftest import Window
 
@@ -110,7 +111,8 @@ def test_the_drafts_side_by_side(window: Window, folder: Path) -> None:
 def test_the_pair_is_switched_in_the_menu_and_seen_in_the_status_bar(
     window: Window, code_server: CodeServer, folder: Path
 ) -> None:
-    code_server.set(polydraft__policy="spec")  # the large model looks at every token
+    # The large model looks at every token, however slow the machine is.
+    code_server.set(polydraft__policy="spec", polydraft__deadlineMs=30_000)
     with window(folder) as code:
         code.open("tree.py")
         code.until_ready()
@@ -211,6 +213,50 @@ def test_carriage_returns_tabs_and_several_cursors(window: Window, folder: Path)
         code.press("Shift+Alt+ArrowDown")  # a second cursor
         code.type("x")
         assert code.settle() == ""
+
+
+def test_a_server_elsewhere_is_reached_with_its_token(
+    window: Window, code_server: CodeServer, folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    token_file = tmp_path_factory.mktemp("token") / "token"
+    token_file.write_text("a-long-secret")
+    with listening("ws", "--token-file", str(token_file)) as port:
+        code_server.set(polydraft__serverUrl=f"ws://127.0.0.1:{port}")
+        with window(folder) as code:
+            until(lambda: "wants a token" in code.status_told, "the refusal")
+            code.command("polydraft: Set the server's token")
+            code.page.locator(".quick-input-title", has_text="the token of the server").wait_for()
+            code.type("a-long-secret", delay_ms=0)
+            code.press("Enter")
+            code.until_ready()
+            assert code_server.servers() == []  # none was started here
+            code.open("tree.py")
+            code.type("    return ")
+            assert code.until_ghost()
+
+
+def test_an_untrusted_folder_chooses_neither_model_nor_program(
+    window: Window, code_server: CodeServer, folder: Path
+) -> None:
+    fake = folder / ".venv" / "bin" / "python"
+    fake.parent.mkdir(parents=True)
+    fake.write_text(f"#!/bin/sh\ntouch {folder}/started\n")
+    fake.chmod(0o755)
+    (folder / ".vscode").mkdir()
+    (folder / ".vscode" / "settings.json").write_text(
+        json.dumps({"polydraft.model": "/somewhere/else", "polydraft.k": 2})
+    )
+    on_path = {"polydraft__serverPath": ""}
+    trust = {"enabled": True, "startupPrompt": "never", "banner": "never"}
+    code_server.set(
+        **on_path, **{f"security__workspace__trust__{key}": value for key, value in trust.items()}
+    )
+    with window(folder) as code:
+        code.until_ready()
+        assert code.status == "qwen2.5-coder-0.5b"
+        assert not (folder / "started").exists()
+        code.click_status()  # what is harmless holds
+        assert any("Number of drafts" in entry and "2" in entry for entry in code.picks())
 
 
 def code_of(card: Locator) -> str:
