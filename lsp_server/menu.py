@@ -1,9 +1,9 @@
 """Drafts as entries of a completion menu, for editors without inline completion.
 
 A range begins where the identifier at the cursor begins, as in `polydraft.lsp_server.items`.
-Editors treat an entry's label as text of the document: some insert what all labels begin with, and
-find the chosen entry by its label. So labels are distinct, and what two of them begin with is in
-both drafts.
+Labels are distinct, and what two of them begin with is in both drafts: `for x in y:¹ … f(x)` and
+`for x in y:² … g(x)`. For Emacs inserts what all labels begin with, and finds the chosen entry by
+its label; to it none may be the beginning of another, or the wrong one of the two is inserted.
 """
 
 from __future__ import annotations
@@ -22,25 +22,29 @@ from polydraft.lsp_server.items import accepted_command, replacement
 
 _SOURCE = "polydraft"
 _LONGEST_LABEL = 80
+_NUMBERS = "¹²³⁴⁵⁶⁷⁸"  # as many as there are drafts
 _BACKTICKS = re.compile("`+")
 
 
 @dataclass(frozen=True, slots=True)
 class MenuClient:
-    """What an editor shows beside a label, as it said when it connected."""
+    """What an editor shows beside a label, as it said when it connected.
+
+    `inserts_labels`: as text, before it replaces them.
+    """
 
     markdown: bool = False
     label_details: bool = False
+    inserts_labels: bool = False
 
 
-def menu_client(capabilities: types.ClientCapabilities) -> MenuClient:
-    item = get_capability(capabilities, "text_document.completion.completion_item")
-    if item is None:
-        return MenuClient()
-    formats = item.documentation_format or ()
+def menu_client(params: types.InitializeParams) -> MenuClient:
+    item = get_capability(params.capabilities, "text_document.completion.completion_item")
+    name = params.client_info.name if params.client_info else ""
     return MenuClient(
-        markdown=types.MarkupKind.Markdown in formats,
-        label_details=bool(item.label_details_support),
+        markdown=types.MarkupKind.Markdown in (item and item.documentation_format or ()),
+        label_details=bool(item and item.label_details_support),
+        inserts_labels=name == "Eglot",
     )
 
 
@@ -61,7 +65,7 @@ def menu_items(
     ]
     details = types.CompletionItemLabelDetails(description=_SOURCE)
     items = []
-    for index, label in enumerate(_labels(texts)):
+    for index, label in enumerate(_labels(texts, client.inserts_labels)):
         draft_id, _ = drafts[index]
         _, _, range_ = replacements[index]
         hidden = label != texts[index].strip()
@@ -85,23 +89,23 @@ def menu_items(
     return items
 
 
-def _labels(texts: Sequence[str]) -> list[str]:
-    """First lines, shortened; where those are alike, a number and what comes next as well."""
+def _labels(texts: Sequence[str], none_begins_another: bool) -> list[str]:
+    """First lines, shortened. Those that are alike bear their numbers and what comes next."""
     lines = [[line.strip() for line in text.strip().split("\n")] for text in texts]
-    shown = [each[0][: _LONGEST_LABEL - 2].rstrip() for each in lines]
+    shown = [each[0][:_LONGEST_LABEL].rstrip() for each in lines]
     labels = []
     for index, (first, *more) in enumerate(lines):
-        if not more and first == shown[index]:
-            labels.append(first)
-        elif shown.count(shown[index]) == 1:
-            labels.append(f"{shown[index]} …")
-        else:
-            # The number comes first, since a label's end is none of the document's.
-            number = shown[: index + 1].count(shown[index])
-            others = [lines[at] for at in range(len(lines)) if at != index]
-            own = next((line for line in more if all(line not in other for other in others)), "")
-            room = _LONGEST_LABEL - len(shown[index])
-            labels.append(f"{shown[index]} {number} … {own[: max(room, 0)]}".rstrip())
+        others = [at for at in range(len(lines)) if at != index]
+        label = shown[index]
+        alike = any(shown[at] == label for at in others)
+        if none_begins_another:
+            alike = any(shown[at].startswith(label) for at in others)
+        if alike:
+            label += _NUMBERS[index % len(_NUMBERS)]
+        if more or first != shown[index]:
+            own = (line for line in more if all(line not in lines[at] for at in others))
+            label += f" … {next(own, '')[:_LONGEST_LABEL]}".rstrip() if alike else " …"
+        labels.append(label)
     return labels
 
 

@@ -225,7 +225,7 @@ def _initialize(ls: PolydraftServer, params: types.InitializeParams) -> None:
     if not get_capability(params.capabilities, "text_document.inline_completion"):
         options = types.CompletionOptions(trigger_characters=[".", "("])
         ls.feature(types.TEXT_DOCUMENT_COMPLETION, options)(_completion)
-        ls.menu = menu_client(params.capabilities)
+        ls.menu = menu_client(params)
     ls.knows_folders = bool(params.workspace_folders)
     ls.session.initialize(ls.folders(), params.initialization_options)
 

@@ -36,7 +36,9 @@ class Terminal:
         shown = self._tmux("capture-pane", "-t", "s", "-p", *(["-e"] if colours else []))
         return "\n".join(line.rstrip() for line in shown.split("\n")).rstrip() + "\n"
 
-    def wait_for(self, holds: str | Callable[[str], bool], seconds: float = DEADLINE) -> str:
+    def wait_for(
+        self, holds: str | Callable[[str], bool], seconds: float = DEADLINE, every: float = 0.05
+    ) -> str:
         """The screen, once it shows a text or something holds of it."""
         end = time.monotonic() + seconds
         while True:
@@ -44,7 +46,7 @@ class Terminal:
             if holds in shown if isinstance(holds, str) else holds(shown):
                 return shown
             assert time.monotonic() < end, f"after {seconds:.0f} s not seen: {holds}\n{shown}"
-            time.sleep(0.05)
+            time.sleep(every)
 
     def stop(self) -> None:
         self._tmux("kill-server")

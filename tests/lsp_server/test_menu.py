@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from itertools import combinations
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lsprotocol import types
 
 from polydraft.lsp_server.documents import opened
@@ -12,6 +14,7 @@ from polydraft.lsp_server.menu import MenuClient, menu_client, menu_items
 from tests.fakes import draft
 
 MARKDOWN = MenuClient(markdown=True)
+EGLOT = MenuClient(inserts_labels=True)
 
 
 def entries(
@@ -22,8 +25,8 @@ def entries(
     return menu_items(document, len(before), drafts, types.PositionEncodingKind.Utf16, client)
 
 
-def labels(before: str, *texts: str) -> list[str]:
-    return [entry.label for entry in entries(before, *texts)]
+def labels(before: str, *texts: str, client: MenuClient = MARKDOWN) -> list[str]:
+    return [entry.label for entry in entries(before, *texts, client=client)]
 
 
 def test_a_label_is_the_first_line_with_what_was_typed_of_its_first_word() -> None:
@@ -36,33 +39,35 @@ def test_a_label_is_the_first_line_with_what_was_typed_of_its_first_word() -> No
 def test_labels_of_drafts_that_begin_alike_differ_and_say_how() -> None:
     texts = [f"for x in y:\n    a = 1\n    {end}" for end in ("f(x)", "g(x)")]
     assert labels("", *texts, "for x in y:") == [
-        "for x in y: 1 … f(x)",
-        "for x in y: 2 … g(x)",
-        "for x in y:",
+        "for x in y:¹ … f(x)",
+        "for x in y:² … g(x)",
+        "for x in y:³",
     ]
+
+
+def test_a_label_that_begins_another_is_marked_for_emacs_only() -> None:
+    texts = ["length", "length(values)", "len(v)"]
+    assert labels("", *texts) == texts
+    assert labels("", *texts, client=EGLOT) == ["length¹", "length(values)", "len(v)"]
 
 
 def test_long_lines_that_differ_at_their_ends_have_labels_of_their_own() -> None:
     long = "x" * 200
-    found = labels("", long + "1", long + "2")
-    assert len(set(found)) == 2
-    assert all(len(label) <= 84 for label in found)
+    assert labels("", long + "1", long + "2") == ["x" * 80 + "¹ …", "x" * 80 + "² …"]
 
 
-@pytest.mark.parametrize(
-    "texts",
-    [
-        ("f(\n    1)", "f(\n    2)", "f(\n    2)\n"),
-        ("f(x)", "f(x)\n    y", "f(x)\n    z"),
-        ("y" * 90 + "1", "y" * 90 + "2", "y" * 20),
-        (" len(a)", " len(b)"),
-        ("a", "b"),
-    ],
-)
-def test_what_labels_begin_with_together_is_in_the_drafts(texts: tuple[str, ...]) -> None:
+LINES = st.lists(st.sampled_from(["f(x)", "f(x) + 1", " f", "y" * 90, "1", "", "…"]), min_size=1)
+
+
+@given(st.lists(LINES.map("\n".join).filter(str.strip), min_size=2, max_size=8, unique=True))
+def test_what_two_labels_begin_with_is_in_both_drafts_and_is_no_label(texts: list[str]) -> None:
     # Emacs inserts it at the first press of the key.
-    common = os.path.commonprefix(labels("", *texts)).rstrip()
-    assert all(text.lstrip().startswith(common) for text in texts)
+    found = labels("", *texts, client=EGLOT)
+    for (one, first), (other, second) in combinations(zip(found, texts, strict=True), 2):
+        common = os.path.commonprefix([one, other])
+        assert common not in (one, other)
+        assert first.strip().startswith(common.rstrip())
+        assert second.strip().startswith(common.rstrip())
 
 
 def test_drafts_keep_their_order() -> None:
@@ -117,5 +122,6 @@ def test_what_an_editor_shows_is_read_from_its_capabilities() -> None:
             completion=types.CompletionClientCapabilities(completion_item=item)
         )
     )
-    assert menu_client(capabilities) == MenuClient(markdown=True, label_details=True)
-    assert menu_client(types.ClientCapabilities()) == MenuClient()
+    params = types.InitializeParams(capabilities, client_info=types.ClientInfo("Eglot"))
+    assert menu_client(params) == MenuClient(True, True, inserts_labels=True)
+    assert menu_client(types.InitializeParams(types.ClientCapabilities())) == MenuClient()
