@@ -15,6 +15,7 @@ from polydraft.lsp_server.cli_analysers import analysers
 from polydraft.lsp_server.cli_calibrate import calibrate
 from polydraft.lsp_server.cli_models import models
 from polydraft.lsp_server.cli_shared import Json, console_for, load_models, quiet
+from polydraft.lsp_server.cli_stats import stats
 from polydraft.lsp_server.failures import USAGE, UsageError, error_json, failures
 
 if TYPE_CHECKING:
@@ -357,6 +358,11 @@ app.command(
     "calibrate",
     short_help="Choose a pair's thresholds by your own files.  [cyan]polydraft calibrate[/]",
 )(calibrate)
+
+
+app.command(
+    "stats", short_help="What became of the drafts, if you keep count.  [cyan]polydraft stats[/]"
+)(stats)
 
 
 @app.command(short_help="What runs here, and what to do about problems.  [cyan]polydraft doctor[/]")

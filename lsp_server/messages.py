@@ -12,6 +12,9 @@ On the wire the names are in camelCase. Line endings in a draft's text are alway
 | `polydraft/reload` | request from client       | none, answered by `Status`           |
 | `polydraft/models` | request from client       | none, answered by a list of `KnownModel` |
 | `polydraft/settings` | request from client     | `{textDocument}` or none, answered by `Held` |
+| `textDocument/didShowCompletion` | notification from client | `{item}` |
+| `textDocument/didPartiallyAcceptCompletion` | likewise | `{item, acceptedLength}` |
+| `polydraft/hidden` | likewise | `{item}` |
 | `polydraft.accepted` | command, from an item   | one argument, the draft's id         |
 """
 
@@ -32,6 +35,9 @@ DRAFTS = "polydraft/drafts"
 DRAFT = "polydraft/draft"
 CALL = "polydraft/call"
 RELOAD = "polydraft/reload"
+SHOWN = "textDocument/didShowCompletion"
+PARTLY_TAKEN = "textDocument/didPartiallyAcceptCompletion"
+HIDDEN = "polydraft/hidden"
 MODELS = "polydraft/models"
 SETTINGS = "polydraft/settings"
 ACCEPTED = "polydraft.accepted"
@@ -212,6 +218,26 @@ class Held:
     k: int
     automatic: bool
     languages_off: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a client tells of an item: `accepted_length` in code units of the draft's text."""
+
+    draft_id: str
+    accepted_length: int = 0
+
+
+def parse_told(raw: object) -> Told:
+    """Read `{item, acceptedLength?}`; ValueError says what is wrong."""
+    try:
+        draft_id = raw["item"]["command"]["arguments"][0]  # type: ignore[index]
+        length = raw.get("acceptedLength", 0)  # type: ignore[attr-defined]
+    except (AttributeError, IndexError, KeyError, TypeError):
+        raise ValueError("the draft's id is expected in item.command.arguments[0]") from None
+    if not isinstance(draft_id, str) or not _is_count(length):
+        raise ValueError("the draft's id must be a string and acceptedLength a count from 0")
+    return Told(draft_id, length)
 
 
 def parse_uri(raw: object) -> str | None:

@@ -22,7 +22,15 @@ class Offers:
         while len(self._drafts) > _MOST:
             self._drafts.popitem(last=False)
 
+    def get(self, draft_id: str) -> tuple[Ask, Draft] | None:
+        """The draft of an id, with what was asked."""
+        return self._drafts.get(known_id(draft_id))
+
     def take(self, draft_id: str) -> tuple[Ask, Draft] | None:
         """The draft of an id, with what was asked; it is accepted only once."""
-        # The first draft may have been streamed before the answer, which it also stands first in.
-        return self._drafts.pop(draft_id.replace(".first", ".0"), None)
+        return self._drafts.pop(known_id(draft_id), None)
+
+
+def known_id(draft_id: str) -> str:
+    """The first draft may have been streamed before the answer, which it also stands first in."""
+    return draft_id.replace(".first", ".0")

@@ -19,6 +19,7 @@ MODEL = "polydraft.model/1"
 DOCTOR = "polydraft.doctor/1"
 CALIBRATE = "polydraft.calibrate/1"
 ANALYSERS = "polydraft.analysers/1"
+STATS = "polydraft.stats/1"
 
 Json = dict[str, Any]
 
@@ -104,7 +105,7 @@ def schema_of(arguments: Sequence[str]) -> str | None:
     words = [word for word in arguments if not word.startswith("-")]
     if words[:1] == ["models"]:
         return MODEL if words[1:2] == ["info"] else MODELS
-    schemas = {"doctor": DOCTOR, "calibrate": CALIBRATE, "analysers": ANALYSERS}
+    schemas = {"doctor": DOCTOR, "calibrate": CALIBRATE, "analysers": ANALYSERS, "stats": STATS}
     return schemas.get("".join(words[:1]), COMPLETE)
 
 

@@ -132,7 +132,9 @@ class PolydraftServer(LanguageServer):
             logger.warning("a change of a document that is not open: %s", params.text_document.uri)
             return
         version = params.text_document.version
-        document = changed(document, params.content_changes, version, self.encoding)
+        for change in params.content_changes:
+            before, document = document, changed(document, [change], version, self.encoding)
+            self.session.onlooker.edited(before, document)
         self.session.put(document)
         cursor = end_of(params.content_changes, document, self.encoding)
         if cursor is not None:
@@ -214,6 +216,9 @@ def create_server(services: Services) -> PolydraftServer:
     )
     feature(messages.DRAFTS)(_drafts)
     feature(messages.RELOAD)(_reload)
+    feature(messages.SHOWN)(_shown)
+    feature(messages.PARTLY_TAKEN)(_partly_taken)
+    feature(messages.HIDDEN)(_hidden)
     feature(messages.MODELS)(_models)
     feature(messages.SETTINGS)(_settings)
     server.command(messages.ACCEPTED)(_accepted)
@@ -285,6 +290,19 @@ async def _drafts(ls: PolydraftServer, raw: object) -> Any:
 
 async def _reload(ls: PolydraftServer, _: object) -> Any:
     return messages.to_wire(ls.session.reload())
+
+
+def _shown(ls: PolydraftServer, raw: object) -> None:
+    ls.session.onlooker.shown(messages.parse_told(raw).draft_id)
+
+
+def _partly_taken(ls: PolydraftServer, raw: object) -> None:
+    told = messages.parse_told(raw)
+    ls.session.onlooker.partly_taken(told.draft_id, told.accepted_length, ls.encoding)
+
+
+def _hidden(ls: PolydraftServer, raw: object) -> None:
+    ls.session.onlooker.hidden(messages.parse_told(raw).draft_id)
 
 
 async def _models(_: PolydraftServer, __: object) -> Any:

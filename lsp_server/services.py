@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from polydraft.completion.types import ContextChunk, Request
+from polydraft.lsp_server.acceptance_store import Recorder
 from polydraft.lsp_server.analysts import MakeAnalyser, no_analyser
 from polydraft.lsp_server.completers import CompleterPool, CompleterProvider
 from polydraft.lsp_server.documents import Document
@@ -52,11 +53,14 @@ class Services:
     ngram_store: NGramStore | None = None  # None: no index outlives its client
     make_analyser: MakeAnalyser = no_analyser
     vocabularies: Vocabularies = field(default_factory=Vocabularies)
+    recorder: Recorder | None = None  # None: no outcome of a draft is kept
 
     def close(self) -> None:
         """Cancel all work and wait for the engine's thread."""
         self.pool.close()
         self.worker.close()
+        if self.recorder is not None:
+            self.recorder.close()
 
 
 def create_services(
@@ -65,7 +69,10 @@ def create_services(
     gather: Gather,
     ngram_store: NGramStore | None = None,
     make_analyser: MakeAnalyser = no_analyser,
+    recorder: Recorder | None = None,
 ) -> Services:
     """Start the engine's thread; close what is returned when the last connection has ended."""
     pool = CompleterPool(provider)
-    return Services(Worker(), pool, is_excluded, gather, ngram_store, make_analyser)
+    return Services(
+        Worker(), pool, is_excluded, gather, ngram_store, make_analyser, recorder=recorder
+    )

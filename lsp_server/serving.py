@@ -67,6 +67,7 @@ def serve(
     Without an address the server speaks over the standard streams. `model` stands over every
     other setting of the model.
     """
+    from polydraft.lsp_server.acceptance_store import AcceptanceStore, Recorder, store_path
     from polydraft.lsp_server.ngram_store import NGramStore
     from polydraft.lsp_server.server import PolydraftServer, create_server
     from polydraft.lsp_server.services import create_services
@@ -81,7 +82,8 @@ def serve(
         provider.registry.resolve(model)  # a wrong name is told here, not in an editor's log
     around = Surroundings()
     store = NGramStore(cache_root() / "ngrams")
-    services = create_services(provider, around.is_excluded, around.gather, store, create)
+    recorder = Recorder(AcceptanceStore(store_path()))
+    services = create_services(provider, around.is_excluded, around.gather, store, create, recorder)
 
     def make_server() -> PolydraftServer:
         server = create_server(services)

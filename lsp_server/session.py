@@ -25,6 +25,7 @@ from polydraft.lsp_server.event_loop import later
 from polydraft.lsp_server.messages import Call, State, Status
 from polydraft.lsp_server.model_pair import Voice
 from polydraft.lsp_server.offers import Offers
+from polydraft.lsp_server.onlookers import Onlooker
 from polydraft.lsp_server.open_documents import Excluded, OpenDocuments
 from polydraft.lsp_server.services import Services
 from polydraft.lsp_server.settings import Settings
@@ -65,6 +66,9 @@ class Session:
         self._told: set[tuple[str, str]] = set()
         self._on_disk: set[str] = set()  # the URIs of open documents that have a file
         self._offers = Offers()
+        self.onlooker = Onlooker(
+            self.workspaces, self._offers, lambda: self.documents, services.recorder
+        )
         self._ngrams = WorkspaceNGrams(
             services.worker,
             services.is_excluded,
@@ -216,6 +220,7 @@ class Session:
 
     def drop(self, uri: str) -> None:
         """A document was closed: its requests end."""
+        self.onlooker.closed(uri)
         closed = self._open.drop(uri)
         self._on_disk.discard(uri)
         self._calls.drop(uri)
@@ -225,6 +230,7 @@ class Session:
 
     def close(self) -> None:
         """The client is gone: everything that it waited for ends."""
+        self.onlooker.close()
         for uri in tuple(self.documents):
             self.drop(uri)
         self._ngrams.close()
@@ -274,6 +280,7 @@ class Session:
 
     def accept(self, draft_id: str) -> None:
         """The user took one of the drafts offered of late."""
+        self.onlooker.taken(draft_id)
         offered = self._offers.take(draft_id)
         if offered is None:
             return

@@ -44,6 +44,7 @@ FILE_NAME = "polydraft.toml"
 DEFAULT_MODEL = "qwen2.5-coder-0.5b"
 NO_MODEL = "none"
 NO_ANALYSER = "none"
+PRIVATE = frozenset({"metrics"})  # for the user alone to set, not for a workspace's file
 
 # Keys that editors keep in the same section for themselves.
 _EDITOR_KEYS = frozenset({"trace", "client"})
@@ -107,6 +108,7 @@ class Settings:
     deadline_ms: int = _setting(4000, integer(50, 600_000))
     automatic: bool = _setting(True, BOOLEAN)
     speculate: bool = _setting(True, BOOLEAN)
+    metrics: bool = _setting(False, BOOLEAN)
     multiline: str = _setting("auto", MULTILINES)
     languages_off: tuple[str, ...] = _setting((), STRINGS)
     quiet_in: tuple[str, ...] = _setting(QUIET, QUIET_LIST)

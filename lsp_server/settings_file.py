@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-from polydraft.lsp_server.settings import FILE_NAME, NO_MODEL, Parsed, Settings, parse
+from polydraft.lsp_server.settings import FILE_NAME, NO_MODEL, PRIVATE, Parsed, Settings, parse
 
 _LARGEST_FILE = 64 * 1024
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -29,12 +29,22 @@ def read_file(path: Path, source: str = FILE_NAME) -> Parsed:
             content = file.read(_LARGEST_FILE + 1)
         if len(content) > _LARGEST_FILE:
             return Parsed(problems=(f"{source}: larger than 64 KiB, so it is not read.",))
-        return parse(tomllib.loads(content.decode("utf-8")), source)
+        return _without_private(parse(tomllib.loads(content.decode("utf-8")), source), source)
     except OSError as error:
         reason = error.strerror or str(error)
         return Parsed(problems=(f"{source}: cannot be read ({reason}); the defaults are used.",))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         return Parsed(problems=(f"{source}: not valid TOML ({error}); the defaults are used.",))
+
+
+def _without_private(parsed: Parsed, source: str) -> Parsed:
+    """What a workspace may decide: the user's own matters are left out."""
+    problems = tuple(
+        f'{source}: "{name}" is ignored: it is set in your editor\'s own settings only.'
+        for name in PRIVATE & parsed.values.keys()
+    )
+    values = {name: value for name, value in parsed.values.items() if name not in PRIVATE}
+    return Parsed(values, (*parsed.problems, *problems))
 
 
 def without_untrusted_models(

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from polydraft.lsp_server.setting_rules import Rule
-from polydraft.lsp_server.settings import FILE_NAME, Settings
+from polydraft.lsp_server.settings import FILE_NAME, PRIVATE, Settings
 
 
 def schema() -> dict[str, Any]:
@@ -16,7 +16,7 @@ def schema() -> dict[str, Any]:
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": FILE_NAME,
         "type": "object",
-        "properties": properties(),
+        "properties": {key: each for key, each in properties().items() if key not in PRIVATE},
         "additionalProperties": False,
     }
 

@@ -22,7 +22,7 @@ from polydraft.lsp_server.transports import serve_tcp
 from tests.fakes import FakeProvider, no_context, nothing_excluded
 
 URI = "file:///w/a.py"
-_CALLABLES = ("is_excluded", "gather", "make_analyser")
+_CALLABLES = ("is_excluded", "gather", "make_analyser", "recorder")
 PATIENCE = 15  # seconds until a test gives up on an event
 
 
@@ -251,6 +251,7 @@ async def shared(provider: FakeProvider, **callables: Any) -> AsyncIterator[Serv
         callables.get("is_excluded", nothing_excluded),
         callables.get("gather", no_context),
         make_analyser=callables.get("make_analyser", no_analyser),
+        recorder=callables.get("recorder"),
     )
     try:
         yield services

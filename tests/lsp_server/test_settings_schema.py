@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polydraft.lsp_server.settings import RULES, parse
+from polydraft.lsp_server.settings import PRIVATE, RULES, parse
 from polydraft.lsp_server.settings_schema import schema
 from tests.lsp_server.test_settings import VALID, WRONG
 
@@ -27,11 +27,13 @@ def fits(values: object) -> bool:
 
 def test_it_is_a_schema_and_has_all_settings_whose_defaults_fit() -> None:
     jsonschema.Draft7Validator.check_schema(SCHEMA)
-    assert set(SCHEMA["properties"]) == set(RULES)
+    assert set(SCHEMA["properties"]) == set(RULES) - PRIVATE
     assert fits({name: one["default"] for name, one in SCHEMA["properties"].items()})
 
 
-@pytest.mark.parametrize(("name", "value"), VALID.items())
+@pytest.mark.parametrize(
+    ("name", "value"), [each for each in VALID.items() if each[0] not in PRIVATE]
+)
 def test_what_is_read_fits(name: str, value: object) -> None:
     assert fits({name: value})
 
@@ -42,7 +44,7 @@ def test_what_is_refused_does_not_fit(name: str, value: object) -> None:
 
 
 @given(
-    st.sampled_from([name for name in RULES if name != "exclude"]),
+    st.sampled_from([name for name in RULES if name not in {"exclude", *PRIVATE}]),
     st.none()
     | st.booleans()
     | st.integers(-2, 40_000)
