@@ -56,8 +56,8 @@ class AcceptanceStore:
 
     def add(self, outcome: Outcome, at: float) -> None:
         about = outcome.about
-        row = (at, about.model, about.large, about.drafter, about.language)
-        row += (outcome.shown_ms, outcome.characters, outcome.taken, *outcome.kept)
+        names = (about.model, about.large, about.drafter, about.language)
+        row = (at, *names, outcome.shown_ms, outcome.characters, outcome.taken, *outcome.kept)
         try:
             self._insert(row)
         except sqlite3.DatabaseError as error:
