@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import statistics
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from tests.editors.vscode.workbench import (
     Installed,
     Workbench,
     browser_of,
+    free_port,
     workbench,
 )
 
@@ -195,10 +195,7 @@ def window(installed: Installed, home: Path, constant: bool = False) -> Iterator
     folder.mkdir(parents=True)
     (folder / "numbers.py").write_text(FILE)
     environment = {**os.environ, "HOME": str(home), "POLYDRAFT_CACHE": str(cache_root())}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = CodeServer(installed, home, environment, port)
+    server = CodeServer(installed, home, environment, free_port())
     try:
         if constant:
             extension = home / "extensions" / "polydraft.constant-0.0.1"

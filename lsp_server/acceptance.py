@@ -46,6 +46,7 @@ class Followed:
     uri: str
     spans: list[tuple[int, int]]
     due: list[float]
+    awaited: tuple[int, str] | None = None  # the edit that puts the text in is still to come
     kept: list[int | None] = field(default_factory=list)
 
     @property
@@ -115,9 +116,9 @@ class Acceptance:
         showing.parts[draft_id] = length
         showing.taken = min(showing.taken + length - before, showing.characters)
         start, new = showing.offset + before, showing.text[before:length]
-        spans = [(start, start + len(new))] if document.startswith(new, start) else []
-        due = [now + later for later in LATER_S] if spans else []
-        showing.followed.append(Followed(showing.uri, spans, due))
+        followed = Followed(showing.uri, [], [now + later for later in LATER_S], (start, new))
+        _begin(followed, document)
+        showing.followed.append(followed)
         if showing not in self._following:
             self._following.append(showing)
         if showing is self._current and showing.taken >= showing.characters:
@@ -132,6 +133,9 @@ class Acceptance:
         start = _common(old, new)
         tail = _common(old[start:][::-1], new[start:][::-1])
         for followed in here:
+            if followed.awaited is not None:
+                _begin(followed, new)
+                continue
             followed.spans = moved(followed.spans, start, len(old) - tail, len(new) - tail)
 
     def look(self, now: float) -> float | None:
@@ -139,7 +143,7 @@ class Acceptance:
         for followed in self._followed():
             while followed.due and followed.due[0] <= now:
                 followed.due.pop(0)
-                followed.kept.append(followed.count)
+                followed.kept.append(None if followed.awaited else followed.count)
         for showing in [each for each in self._following if not any(f.due for f in each.followed)]:
             if showing is not self._current:
                 self._finish(showing)
@@ -173,6 +177,14 @@ class Acceptance:
         if showing is self._current:
             self._current = None
         self._tell(_outcome(showing))
+
+
+def _begin(followed: Followed, document: str) -> None:
+    """Follow the text from here on, if it is in the document."""
+    assert followed.awaited is not None
+    start, text = followed.awaited
+    if document.startswith(text, start):
+        followed.spans, followed.awaited = [(start, start + len(text))], None
 
 
 def _outcome(showing: _Showing) -> Outcome:

@@ -50,6 +50,7 @@ class Calls:
         remember: Remember,
     ) -> None:
         self._workspaces = workspaces
+        self._remember = remember
         self._cache = DraftCache()
         self._flights = Flights()
         self._anchors: dict[str, Anchor] = {}
@@ -211,7 +212,9 @@ class Calls:
 
         def tell(draft: Draft) -> None:
             if self._turns.is_newest(turn):
-                deliver((f"{turn.serial}.first", draft))
+                named = (f"{turn.serial}.first", draft)
+                self._remember(asked.ask, Answer((named,)))  # it may be taken at once
+                deliver(named)
 
         return tell
 

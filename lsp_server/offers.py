@@ -18,7 +18,7 @@ class Offers:
 
     def add(self, ask: Ask, answer: Answer) -> None:
         """A draft of a known id takes the other's place."""
-        self._drafts.update((draft_id, (ask, draft)) for draft_id, draft in answer.drafts)
+        self._drafts.update((known_id(each), (ask, draft)) for each, draft in answer.drafts)
         while len(self._drafts) > _MOST:
             self._drafts.popitem(last=False)
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 from polydraft.lsp_server.acceptance import About, Acceptance
 from polydraft.lsp_server.acceptance_store import Recorder
@@ -40,7 +41,8 @@ class Onlooker:
         before = with_line_feeds(ask.document.text[: ask.offset])
         status = self.workspaces.of(ask.document.path).models.status
         large = status.large if status.large_state is LargeState.READY else None
-        about = About(status.model, large or "", draft.drafter, ask.document.language)
+        names = (_name(status.model), _name(large or ""))
+        about = About(*names, draft.drafter, ask.document.language)
         uri = ask.document.uri
         self._acceptance.shown(
             known_id(draft_id), uri, len(before), draft.text, about, time.monotonic()
@@ -96,3 +98,8 @@ class Onlooker:
         wait = self._acceptance.look(time.monotonic())
         loop = asyncio.get_running_loop()
         self._alarm = None if wait is None else loop.call_later(wait + 0.05, self._look)
+
+
+def _name(model: str) -> str:
+    """A model's name; of one that is set by its path, the file's."""
+    return PurePath(model).name

@@ -128,7 +128,11 @@ def draw(stored: Sequence[Stored], target: Path) -> None:
         ("acceptance", "o-", [each.acceptance for each in each_day]),
         ("characters kept after 5 min", "s--", [each.kept_5min for each in each_day]),
     ):
-        known = [(day, 100 * share) for day, share in zip(names, shares, strict=True) if share]
+        known = [
+            (day, 100 * share)
+            for day, share in zip(names, shares, strict=True)
+            if share is not None
+        ]
         below.plot([day for day, _ in known], [share for _, share in known], style, label=label)
     below.set_ylabel("%")
     below.set_ylim(0, 105)

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from polydraft.lsp_server.settings import PRIVATE
 from polydraft.lsp_server.settings_schema import properties, schema
 
 HERE = Path(__file__).parent
@@ -62,7 +63,7 @@ def configuration() -> dict[str, Any]:
     return {f"polydraft.{name}": value for name, value in OWN.items()} | {
         f"polydraft.{_camel_case(name)}": {
             **{key: value for key, value in each.items() if key != "description"},
-            "scope": "resource",
+            "scope": "application" if name in PRIVATE else "resource",
             "markdownDescription": told[name],
         }
         for name, each in properties().items()

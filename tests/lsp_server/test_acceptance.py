@@ -72,6 +72,18 @@ def test_words_taken_one_by_one_add_up_under_all_ids() -> None:
     assert (outcome.characters, outcome.taken, outcome.kept) == (13, 13, (13, 13))
 
 
+def test_the_edit_may_come_after_the_word_of_it() -> None:
+    told = Told()
+    told.show("1", 0, "abc", 0)
+    told.acceptance.taken("1", None, "", 1)
+    told.acceptance.edited(URI, "", "abc", 1.1)
+    told.acceptance.edited(URI, "abc", "ab", 2)
+    told.show("2", 2, "never", 3)
+    told.acceptance.taken("2", None, "ab", 4)  # and this one never comes
+    told.acceptance.look(500)
+    assert [each.kept for each in told] == [(2, 2), (None, None)]
+
+
 def test_what_is_closed_before_is_not_known_rather_than_gone() -> None:
     told = Told()
     told.show("1", 0, "abc", 0)

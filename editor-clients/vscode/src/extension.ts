@@ -123,6 +123,7 @@ class Extension implements vscode.Disposable {
       }),
       client.onNotification(STATUS, (said: Status) => {
         this.status.hear(said);
+        if (said.state === 'ready') void provider.askOnceMore();
         void this.pauses.follow(client); // the settings may be others
       }),
       provider.onDidChange((offer) => {

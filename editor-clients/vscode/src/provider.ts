@@ -25,6 +25,7 @@ export interface Surroundings {
 export class DraftProvider implements vscode.Disposable {
   /** What was found for the newest request, for the panel and the status bar. */
   current: Offer | undefined;
+  private asksItself = false; // VS Code was made to ask; the user was not
   private waiting: { offer: Offer; first: () => void } | undefined;
   private readonly changed = new vscode.EventEmitter<Offer>();
   readonly onDidChange = this.changed.event;
@@ -48,7 +49,7 @@ export class DraftProvider implements vscode.Disposable {
     context: vscode.InlineCompletionContext,
     token: vscode.CancellationToken,
   ): Promise<vscode.InlineCompletionItem[]> {
-    const invoked = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
+    const invoked = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke && !this.asksItself;
     const editor = vscode.window.activeTextEditor;
     if (editor?.document === document && editor.selections.length > 1) return [];
     const offer = await this.find(document, position, invoked, context.selectedCompletionInfo !== undefined, token);
@@ -66,6 +67,19 @@ export class DraftProvider implements vscode.Disposable {
     if (known && (known.drafts.length > 0 || !known.complete)) return known;
     const source = new vscode.CancellationTokenSource();
     return this.ask(document, position, false, source.token).finally(() => source.dispose());
+  }
+
+  /** The model is there: what was asked while it was loaded was answered with nothing. */
+  async askOnceMore(): Promise<void> {
+    const offer = this.current;
+    if (!offer || offer.drafts.length > 0 || !isAtCursor(offer)) return;
+    this.current = undefined;
+    this.asksItself = true;
+    try {
+      await vscode.commands.executeCommand('editor.action.inlineSuggest.trigger');
+    } finally {
+      this.asksItself = false;
+    }
   }
 
   /** `busy`: the user is choosing from the menu of IntelliSense, so the model is not asked. */

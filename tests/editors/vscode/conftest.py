@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -32,13 +31,13 @@ def installed(editor_toolchain: Any) -> Any:
 @pytest.fixture(scope="module")
 def code_server(installed: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from polydraft.models.cache_dir import cache_root
-    from tests.editors.vscode.workbench import CodeServer
+    from tests.editors.vscode.workbench import CodeServer, free_port
 
     home = tmp_path_factory.mktemp("vscode")
     environment = {**os.environ, "HOME": str(home), "POLYDRAFT_CACHE": str(cache_root())}
     # VS Code takes its PATH from a login shell.
     (home / ".profile").write_text(f"export PATH={installed.polydraft.parent}:$PATH\n")
-    server = CodeServer(installed, home, environment, _free_port())
+    server = CodeServer(installed, home, environment, free_port())
     try:
         server.start()
         yield server
@@ -61,9 +60,3 @@ def window(code_server: Any, browser: Any) -> Window:
 
     code_server.set()
     return partial(workbench, browser, code_server)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -64,7 +65,8 @@ class CodeServer:
     folders: list[Path] = field(default_factory=list)
 
     @property
-    def _common(self) -> list[str]:
+    def command(self) -> list[str]:
+        """What `code` is elsewhere."""
         return [
             str(self.installed.node),
             str(self.installed.code_server),
@@ -89,14 +91,14 @@ class CodeServer:
     def start(self, with_extension: bool = True) -> None:
         self.set()
         if with_extension:
-            install = [*self._common, "--install-extension", str(self.installed.vsix)]
+            install = [*self.command, "--install-extension", str(self.installed.vsix)]
             done = subprocess.run(install, env=self.environment, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout + done.stderr
         serve = ["--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}"]
         serve += ["--disable-telemetry", "--disable-update-check", "--log", self.log_level]
         log = (self.home / "code-server.log").open("wb")
         self.process = subprocess.Popen(
-            [*self._common, *serve],
+            [*self.command, *serve],
             env=self.environment,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -133,6 +135,12 @@ class CodeServer:
             if b"serve" in words and f"HOME={self.home}".encode() in environment.split(b"\0"):
                 found.append(int(directory.name))
         return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def until(
