@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ARGS   ?=
 
-.PHONY: help demo test test-fast check editors schemas format vsix release bench bench-decode bench-drafters bench-guessers \
+.PHONY: help demo test test-fast check editors schemas format pictures vsix release bench bench-decode bench-drafters bench-guessers \
         bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-memory \
         bench-monitors bench-rules bench-gpu clean
 
@@ -49,6 +49,10 @@ check: $(STAMP) .build/ns/.stamp ## lint, format, types, import rules
 
 format: $(STAMP) ## format and fix what ruff can fix
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+pictures: $(STAMP) ## draw the pictures of docs anew: the demo, and Neovim on a real terminal
+	@$(BIN)/python docs/make_picture.py
+	@POLYDRAFT_WRITE_PICTURES=1 $(BIN)/python -m pytest -q tests/editors/test_from_nothing.py -k five_commands
 
 vsix: $(STAMP)  ## build the VS Code extension, with a Node of its own
 	@$(BIN)/python -m tests.editors.toolchain vsix
