@@ -38,7 +38,8 @@ editors: $(STAMP) ## install the editors that tests drive, beside the models (1 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt playwright
 	@$(BIN)/python -m tests.editors.toolchain
 
-pictures: $(STAMP) editors ## take the pictures of editors in docs/ anew
+pictures: $(STAMP) editors ## the pictures of docs anew: the demo, VS Code, Neovim on a terminal
+	@$(BIN)/python docs/make_picture.py
 	@POLYDRAFT_REQUIRE_EDITORS=1 POLYDRAFT_WRITE_PICTURES=1 $(BIN)/python -m pytest tests/editors -k 'cycling or side_by_side or switched_in_the_menu or five_commands' $(ARGS)
 
 schemas: $(STAMP) ## write the settings into the VS Code extension's package.json and schema

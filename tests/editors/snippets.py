@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 def section(document: str, heading: str) -> str:
     """The text under a heading, up to the next one that is not below it."""
     text = (ROOT / document).read_text("utf-8")
-    found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#{{1,2}} |\Z)", text, re.M | re.S)
+    found = re.search(rf"^(#+) {re.escape(heading)}\n(.*?)(?=^#{{1,3}} |\Z)", text, re.M | re.S)
     assert found, f'{document} has no heading "{heading}"'
     return found[2]
 

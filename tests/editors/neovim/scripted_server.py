@@ -32,6 +32,7 @@ class Scenario(TypedDict, total=False):
     encoding: str
     models: list[dict[str, Any]]
     die: bool  # instead of answering
+    loading: bool  # no drafts, until `loaded` is there
 
 
 class Server:
@@ -81,6 +82,8 @@ class Server:
                 self.send(id=message["id"], result={"capabilities": capabilities})
             case "initialized":
                 self.tell_status()
+                if self.is_loading():
+                    threading.Thread(target=self.load, daemon=True).start()
             case "textDocument/didOpen":
                 document = params["textDocument"]
                 self.documents[document["uri"]] = (document["version"], document["text"])
@@ -108,8 +111,17 @@ class Server:
                 self.send(id=message["id"], result=None)
 
     def status(self) -> dict[str, Any]:
-        texts = {"state": "ready", "message": "ready", "model": "scripted", "largeMessage": ""}
+        state = "loading" if self.is_loading() else "ready"
+        texts = {"state": state, "message": state, "model": "scripted", "largeMessage": ""}
         return {**texts, "largeState": "none", "large": None, "progress": None, "root": None}
+
+    def is_loading(self) -> bool:
+        return self.scenario.get("loading", False) and not (self.folder / "loaded").exists()
+
+    def load(self) -> None:
+        while self.is_loading():
+            time.sleep(0.01)
+        self.tell_status()
 
     def tell_status(self) -> None:
         self.send(method="polydraft/status", params=self.status())
@@ -176,7 +188,7 @@ class Server:
         params, request, scenario = message["params"], message["id"], self.scenario
         uri = params["textDocument"]["uri"]
         version = self.documents[uri][0]
-        drafts = self.drafts(params, scenario["drafts"])
+        drafts = [] if self.is_loading() else self.drafts(params, scenario["drafts"])
         about = {"requestId": request, "uri": uri, "version": version}
         if scenario.get("hold"):
             if drafts:

@@ -9,6 +9,7 @@ MODELS = [
     {"name": "small-1", "family": "one", "parameters": 5, "cached": True, "bytes": 500_000_000},
     {"name": "large-1", "family": "one", "parameters": 15, "cached": False, "bytes": 10**9},
     {"name": "large-2", "family": "two", "parameters": 15, "cached": True, "bytes": 10**9},
+    {"name": "large-3", "family": "one", "parameters": 30, "cached": False, "bytes": None},
 ]
 
 
@@ -41,7 +42,7 @@ def test_the_command_completes_its_words(nvim: Any) -> None:
     ]
     assert completed("Polydraft pause ") == ["file", "language", "workspace"]
     assert completed("Polydraft pair s") == ["small-1"]
-    assert completed("Polydraft pair small-1 ") == ["none", "large-1"]
+    assert completed("Polydraft pair small-1 ") == ["none", "large-1", "large-3"]
 
 
 def test_status_tells_the_model_and_the_latency(nvim: Any) -> None:
@@ -143,7 +144,11 @@ def test_a_pair_is_chosen_from_the_models_and_remembered(nvim: Any, poll: Any) -
     poll(lambda: settings_told(nvim)[-1] == {"k": 2, "model": "small-1", "large": "large-1"})
     small, large = nvim.get("vim.g.offered")
     assert small[0] == "small-1 (0.5 GB, here)"
-    assert large == ["none (one model)", "large-1 (1.0 GB, to be fetched)"]
+    assert large == [
+        "none (one model)",
+        "large-1 (1.0 GB, to be fetched)",
+        "large-3 (to be fetched)",
+    ]
     [stored] = nvim.folder.joinpath("state").rglob("pairs.json")
     root = str(nvim.folder / "work")
     assert json.loads(stored.read_text()) == {root: {"model": "small-1", "large": "large-1"}}

@@ -39,6 +39,19 @@ def test_a_server_that_always_dies_is_given_up_until_reload(nvim: Any, poll: Any
     nvim.wait_ghost("foo(1)")
 
 
+def test_what_was_typed_while_the_model_was_loaded_has_its_draft_once_it_is_there(
+    nvim: Any, poll: Any
+) -> None:
+    nvim.scenario(at="x = ", drafts=["foo(1)"], loading=True)
+    nvim.start()
+    nvim.keys("ix = ")
+    poll(lambda: nvim.received("polydraft/drafts"))
+    nvim.wait_text("x = ")
+    nvim.wait_ghost("")
+    nvim.let("loaded")
+    nvim.wait_ghost("foo(1)")
+
+
 def test_reload_asks_the_server(nvim: Any, poll: Any) -> None:
     nvim.start()
     nvim.keys(":Polydraft reload<CR>")

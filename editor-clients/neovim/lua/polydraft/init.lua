@@ -103,6 +103,10 @@ function M.setup(options)
   client.on['polydraft/status'] = require('polydraft.status').update
   if config.current.view == 'extmark' then
     local session = require('polydraft.session')
+    client.on['polydraft/status'] = function(told)
+      require('polydraft.status').update(told)
+      if type(told) == 'table' and told.state == 'ready' then session.on_ready() end
+    end
     client.on['polydraft/draft'] = session.on_first_draft
     client.on['polydraft/drafts'] = function(params)
       session.on_better_drafts(params)

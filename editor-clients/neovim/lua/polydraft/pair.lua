@@ -22,8 +22,9 @@ local models = {}
 ---@return string
 local function label(model)
   if model == 'none' then return 'none (one model)' end
-  local size = ('%.1f GB'):format((tonumber(model.bytes) or 0) / 1e9)
-  return ('%s (%s, %s)'):format(model.name, size, model.cached and 'here' or 'to be fetched')
+  local bytes = tonumber(model.bytes) -- not known of all that would have to be fetched
+  local size = bytes and bytes > 0 and ('%.1f GB, '):format(bytes / 1e9) or ''
+  return ('%s (%s%s)'):format(model.name, size, model.cached and 'here' or 'to be fetched')
 end
 
 ---@param prompt string

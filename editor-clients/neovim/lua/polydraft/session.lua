@@ -148,6 +148,13 @@ function M.on_better_drafts(params)
   present()
 end
 
+--- The model is there: what was asked while it was loaded was answered with nothing.
+function M.on_ready()
+  if offer and #offer.drafts > 0 then return end
+  asked = nil
+  M.look()
+end
+
 --- Whether drafts should come by themselves at a place.
 ---@param here polydraft.Place
 local function wants_drafts(here)
