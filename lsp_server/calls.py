@@ -16,7 +16,7 @@ from concurrent.futures import CancelledError
 from polydraft.completion.types import Cancelled, Completion, Draft
 from polydraft.lsp_server.anchor import Anchor, next_anchor
 from polydraft.lsp_server.asks import Answer, Trigger, answered
-from polydraft.lsp_server.documents import Document, with_line_feeds
+from polydraft.lsp_server.documents import Document
 from polydraft.lsp_server.draft_cache import DraftCache
 from polydraft.lsp_server.event_loop import either
 from polydraft.lsp_server.flights import Flight, Flights, Found
@@ -94,15 +94,15 @@ class Calls:
         self._end(self._flights.of(uri))
         self._launcher.cancel(uri)
 
-    def taken_back(self, turn: Turn, document: Document | None) -> None:
+    def taken_back(self, turn: Turn, text: str) -> None:
         """The editor cancelled the newest request; it does so on a key, too, before it asks again.
 
-        Where text was typed at the call's place the call goes on for a moment.
+        Where text was typed at the call's place the call goes on for a moment. `text` is all that
+        a prompt could be made of now.
         """
         uri = turn.uri
         if not self._turns.is_newest(turn):
             return
-        text = "" if document is None else with_line_feeds(document.text)
         for flight in self._flights.of(uri):
             prefix, suffix = flight.place.prefix, flight.place.suffix
             grown = len(text) > len(prefix) + len(suffix)
@@ -172,7 +172,7 @@ class Calls:
     async def _call(self, asked: Asked) -> Answer:
         """Have the engine answer; without drafts where it was overtaken."""
         turn, request = asked.turn, asked.request
-        models = self._workspaces.of(asked.ask.document.path).models
+        models = self._workspaces.of(asked.ask.document.home).models
         in_use = models.in_use
         if in_use is None:
             models.remind()

@@ -33,8 +33,9 @@ class Document:
     """The text of one document at one version; never changed, only replaced.
 
     `uri` is as `key_of` gives it. `path` is None where the document is no file (an unsaved
-    buffer, a notebook cell). `text` is as the editor sent it, with its own line endings, except
-    that lone surrogates (which no tokenizer accepts) are replaced by U+FFFD.
+    buffer, a notebook cell); `notebook` is the file that a cell belongs to. `text` is as the
+    editor sent it, with its own line endings, except that lone surrogates (which no tokenizer
+    accepts) are replaced by U+FFFD.
     `known_line_starts` spares finding the lines anew after an edit.
     """
 
@@ -43,6 +44,7 @@ class Document:
     version: int
     language: str
     path: Path | None = None
+    notebook: Path | None = None
     known_line_starts: Sequence[int] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
@@ -51,6 +53,11 @@ class Document:
         if self.known_line_starts is not None:
             return self.known_line_starts
         return [0, *(match.end() for match in _LINE_END.finditer(self.text))]
+
+    @property
+    def home(self) -> Path | None:
+        """The file whose place says which settings and exclusions hold."""
+        return self.path if self.notebook is None else self.notebook
 
     @cached_property
     def binary(self) -> bool:

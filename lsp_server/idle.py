@@ -43,7 +43,7 @@ class IdleTime:
             return
         if reanchor_due(state, asked.request.prefix, asked.request.suffix):
             asyncio.get_running_loop().call_later(_PAUSE, self._reanchor, asked)
-        workspace = self._workspaces.of(asked.ask.document.path)
+        workspace = self._workspaces.of(asked.ask.document.home)
         in_use = workspace.models.in_use
         place = self._next_place(asked) if workspace.settings.current.speculate else None
         if in_use is not None and place is not None:
@@ -67,7 +67,7 @@ class IdleTime:
         asked, state = self._turns.newest(uri), self._anchors.get(uri)
         if uri not in self._behind or asked is None or state is None or self._flights.of(uri):
             return
-        in_use = self._workspaces.of(asked.ask.document.path).models.in_use
+        in_use = self._workspaces.of(asked.ask.document.home).models.in_use
         offset, kept = next_anchor(state, asked.request.prefix, asked.request.suffix)
         if in_use is not None and in_use.paired and kept is state:
             prompt = prompted(asked.request, offset, state)
@@ -95,7 +95,7 @@ class IdleTime:
         """Move the anchor to the cursor, unless the user went on."""
         uri, request = asked.turn.uri, asked.request
         state = self._anchors.get(uri)
-        in_use = self._workspaces.of(asked.ask.document.path).models.in_use
+        in_use = self._workspaces.of(asked.ask.document.home).models.in_use
         if not self._turns.is_newest(asked.turn) or state is None or in_use is None:
             return
         if not reanchor_due(state, request.prefix, request.suffix):

@@ -93,7 +93,7 @@ class Launcher:
         add_context = self._context_adder(ask.document)
         index_for = self._index_for(ask.document)
         monitoring = self._monitoring_for(ask.document)
-        settings = self._workspaces.of(ask.document.path).settings.current
+        settings = self._workspaces.of(ask.document.home).settings.current
         quiet_in = settings.quiet_in if ask.trigger is Trigger.AUTOMATIC else ()
         flight.deadline = deadline = Deadline.after(settings.deadline_ms / 1000)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from polydraft.completion.types import ContextChunk, Request
 from polydraft.lsp_server.asks import Ask
 from polydraft.lsp_server.documents import Document, with_line_feeds
+from polydraft.lsp_server.notebooks import Notebooks
 from polydraft.lsp_server.services import Gather, IsExcluded
 from polydraft.lsp_server.workspace import Workspaces
 from polydraft.lsp_server.workspace_indexer import Accepted, View
@@ -25,6 +26,7 @@ class OpenDocuments:
 
     def __init__(self, workspaces: Workspaces, is_excluded: IsExcluded, gather: Gather) -> None:
         self.current: Mapping[str, Document] = {}
+        self.notebooks = Notebooks()
         self._workspaces = workspaces
         self._is_excluded = is_excluded
         self._gather = gather
@@ -49,9 +51,9 @@ class OpenDocuments:
     def request(self, ask: Ask) -> Request:
         """What the engine is to be asked, still without text of other files."""
         document = ask.document
-        settings = self._workspaces.of(document.path).settings.current
+        settings = self._workspaces.of(document.home).settings.current
         return Request(
-            prefix=with_line_feeds(document.text[: ask.offset]),
+            prefix=with_line_feeds(self._above(document) + document.text[: ask.offset]),
             suffix=with_line_feeds(document.text[ask.offset :]),
             path=_shown_path(document.path, self._workspaces.root_of(document.path)),
             language=document.language,
@@ -62,12 +64,22 @@ class OpenDocuments:
             guesser=settings.guesser,
         )
 
+    def whole(self, uri: str) -> str:
+        """The prefix and the suffix of whichever request for a document, as it is now."""
+        document = self.current.get(uri)
+        return "" if document is None else with_line_feeds(self._above(document) + document.text)
+
+    def _above(self, document: Document) -> str:
+        """The text that stands before a document: of the cells above, if it is a notebook's."""
+        most = self._workspaces.of(document.home).settings.current.max_file_size
+        return self.notebooks.before(document, self.current, most)
+
     def context_adder(self, document: Document) -> Callable[[Request], Request]:
         """What adds other files' text to a request, on the engine's thread.
 
         It raises `Excluded` if the document itself must not enter a prompt.
         """
-        path, root = document.path, self._workspaces.root_of(document.path)
+        path, root = document.home, self._workspaces.root_of(document.home)
         settings = self._workspaces.of(path).settings.current
         latest_first = reversed(list(self.current.values()))
         others = [other for other in latest_first if other.uri != document.uri]
@@ -81,9 +93,12 @@ class OpenDocuments:
                 return request
             if not allowed(path) or self._is_excluded(path, root):
                 raise Excluded
+            whole = document if document.notebook is None else _as_script(document, request)
+            if whole is None:
+                return request
             chosen = self._gather(
                 request=request,
-                document=document,
+                document=whole,
                 root=root,
                 others=[other for other in others if allowed(other.path)],
                 recent=[other for other in recent if allowed(other)],
@@ -105,6 +120,15 @@ class OpenDocuments:
             if document.path is not None and self._workspaces.root_of(document.path) == root
         }
         return View(documents, lambda path: settings.excludes(path, root), accepted, look)
+
+
+def _as_script(cell: Document, request: Request) -> Document | None:
+    """A notebook, up to the cell's end, as a file beside it; None if its imports are not known."""
+    if cell.language != "python" or cell.notebook is None:
+        return None
+    text = request.prefix + request.suffix
+    path = cell.notebook.with_suffix(".py")
+    return replace(cell, path=path, text=text, known_line_starts=None)
 
 
 def _shown_path(path: Path | None, root: Path | None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -33,7 +34,6 @@ from polydraft.lsp_server.documents import (
     end_of,
     key_of,
     offset_at,
-    opened,
     path_of,
 )
 from polydraft.lsp_server.items import (
@@ -43,6 +43,7 @@ from polydraft.lsp_server.items import (
     stats_of,
 )
 from polydraft.lsp_server.menu import MenuClient, menu_client, menu_items
+from polydraft.lsp_server.notebooks import opened_alone, opened_cell
 from polydraft.lsp_server.progress import LoadingProgress
 from polydraft.lsp_server.protocol import (
     PolydraftProtocol,
@@ -56,6 +57,10 @@ from polydraft.models.errors import ModelError
 
 logger = logging.getLogger(__name__)
 
+_ALL_CELLS = types.NotebookDocumentSyncOptions(
+    [types.NotebookDocumentFilterWithNotebook(notebook="*")]  # their code and their prose
+)
+
 Place = tuple[Document, int]  # and an offset into it
 
 
@@ -67,6 +72,7 @@ class PolydraftServer(LanguageServer):
             "polydraft",
             _version(),
             types.TextDocumentSyncKind.Incremental,
+            notebook_document_sync=_ALL_CELLS,
             protocol_cls=PolydraftProtocol,
             converter_factory=make_converter,
             max_workers=1,
@@ -124,24 +130,54 @@ class PolydraftServer(LanguageServer):
         return self.workspace.position_encoding or types.PositionEncodingKind.Utf16
 
     def did_open(self, params: types.DidOpenTextDocumentParams) -> None:
-        self.session.put(opened(params.text_document))
+        self.session.put(opened_alone(params.text_document))
 
     def did_change(self, params: types.DidChangeTextDocumentParams) -> None:
-        document = self.session.documents.get(key_of(params.text_document.uri))
+        self._change(params.text_document, params.content_changes)
+
+    def _change(
+        self,
+        changed_one: types.VersionedTextDocumentIdentifier,
+        changes: Sequence[types.TextDocumentContentChangeEvent],
+    ) -> None:
+        document = self.session.documents.get(key_of(changed_one.uri))
         if document is None:
-            logger.warning("a change of a document that is not open: %s", params.text_document.uri)
+            logger.warning("a change of a document that is not open: %s", changed_one.uri)
             return
-        version = params.text_document.version
-        for change in params.content_changes:
-            before, document = document, changed(document, [change], version, self.encoding)
+        for change in changes:
+            before = document
+            document = changed(document, [change], changed_one.version, self.encoding)
             self.session.onlooker.edited(before, document)
         self.session.put(document)
-        cursor = end_of(params.content_changes, document, self.encoding)
+        cursor = end_of(changes, document, self.encoding)
         if cursor is not None:
             self.session.typed(document, cursor)
 
     def did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         self.session.drop(key_of(params.text_document.uri))
+
+    def did_open_notebook(self, params: types.DidOpenNotebookDocumentParams) -> None:
+        self.session.put_notebook(params.notebook_document)
+        for cell in params.cell_text_documents:
+            self.session.put(opened_cell(cell, params.notebook_document.uri))
+
+    def did_change_notebook(self, params: types.DidChangeNotebookDocumentParams) -> None:
+        notebook, cells = params.notebook_document.uri, params.change.cells
+        if cells is None:
+            return  # its metadata
+        self.session.change_cells(notebook, cells)
+        if cells.structure is not None:
+            for gone in cells.structure.did_close or ():
+                self.session.drop(key_of(gone.uri))
+            for new in cells.structure.did_open or ():
+                self.session.put(opened_cell(new, notebook))
+        for content in cells.text_content or ():
+            self._change(content.document, content.changes)
+
+    def did_close_notebook(self, params: types.DidCloseNotebookDocumentParams) -> None:
+        self.session.drop_notebook(params.notebook_document.uri)
+        for cell in params.cell_text_documents:
+            self.session.drop(key_of(cell.uri))
 
     # --- completion ---
 

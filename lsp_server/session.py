@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from lsprotocol.types import MessageType
+from lsprotocol.types import MessageType, NotebookDocument, NotebookDocumentCellChanges
 
 from polydraft.completion.protocols import Completer
 from polydraft.lsp_server.analysts import Analysts
@@ -83,7 +83,7 @@ class Session:
             services.worker,
             self.workspaces,
             self._open.context_adder,
-            lambda document: self._ngrams.index_for(self.workspaces.root_of(document.path)),
+            lambda document: self._ngrams.index_for(self.workspaces.root_of(document.home)),
             self._monitoring_for,
             client.called,
             self._offers.add,
@@ -162,7 +162,7 @@ class Session:
 
     def _monitoring_for(self, document: Document) -> DocumentMonitoring | None:
         path = document.path
-        settings = self.workspaces.of(path).settings.current
+        settings = self.settings_of(document.home)
         others = reversed(list(self.documents.values()))
         return self._analysts.monitoring(document, self.workspaces.root_of(path), settings, others)
 
@@ -186,11 +186,11 @@ class Session:
         if is_new:
             if document.path is not None and document.path.exists():
                 self._on_disk.add(document.uri)
-            self._analysts.warm(document, root, self.workspaces.of(document.path).settings.current)
+            self._analysts.warm(document, root, self.workspaces.of(document.home).settings.current)
 
     def typed(self, document: Document, offset: int) -> None:
         """The user has typed up to `offset`: a request for drafts there will follow."""
-        workspace = self.workspaces.of(document.path)
+        workspace = self.workspaces.of(document.home)
         settings = workspace.settings.current
         if (
             workspace.models.in_use is None  # no request will be served, nor is torch there yet
@@ -237,13 +237,31 @@ class Session:
         self._analysts.close()
         self.workspaces.close()
 
+    # --- notebooks, whose cells are documents ---
+
+    def put_notebook(self, notebook: NotebookDocument) -> None:
+        """A notebook was opened; its cells follow."""
+        self._open.notebooks.open(notebook)
+
+    def change_cells(self, uri: str, changes: NotebookDocumentCellChanges) -> None:
+        """A notebook has other cells; what is new in their texts follows."""
+        if changes.structure is not None:
+            self._open.notebooks.splice(uri, changes.structure.array)
+        if changes.data:
+            self._open.notebooks.describe(uri, changes.data)
+
+    def drop_notebook(self, uri: str) -> None:
+        """A notebook was closed, and with it its cells."""
+        for cell in self._open.notebooks.close(uri):
+            self.drop(cell)
+
     # --- requests ---
 
     async def complete(self, ask: Ask) -> Answer:
         """Answer a request; an older one for the same document is answered without drafts."""
         uri = ask.document.uri
         turn = self._calls.turn(uri)
-        workspace = self.workspaces.of(ask.document.path)
+        workspace = self.workspaces.of(ask.document.home)
         self.workspaces.poll(workspace)
         self._tell_problems()
         self._apply_settings(workspace)
@@ -256,7 +274,7 @@ class Session:
             self._offers.add(ask, answer)
             return answer
         except asyncio.CancelledError:
-            self._calls.taken_back(turn, self.documents.get(uri))
+            self._calls.taken_back(turn, self._open.whole(uri))
             raise
         except Excluded:
             self._tell_once(
@@ -293,7 +311,7 @@ class Session:
     def _refused(self, ask: Ask) -> bool:
         """Whether this request gets no drafts whatever the model would say."""
         document = ask.document
-        settings = self.workspaces.of(document.path).settings.current
+        settings = self.workspaces.of(document.home).settings.current
         if ask.trigger is Trigger.AUTOMATIC and _is_off(document, settings):
             return True
         if len(document.text) > settings.max_file_size:
@@ -344,4 +362,4 @@ def _is_off(document: Document, settings: Settings) -> bool:
 
 
 def _name(document: Document) -> str:
-    return document.path.name if document.path else "this document"
+    return document.home.name if document.home else "this document"

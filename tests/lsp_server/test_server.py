@@ -203,13 +203,20 @@ async def test_a_long_line_within_the_limit_is_completed() -> None:
         assert (await editor.drafts(0, 1_500_000))["drafts"][0]["text"] == "1"
 
 
-async def test_unsaved_buffers_and_notebook_cells_are_completed_without_context() -> None:
+async def test_documents_that_are_no_files_here_are_completed_and_nothing_is_read() -> None:
     def gather(**_: Any) -> Any:
         raise AssertionError("a document without a path has no context")
 
     provider = writing("1")
+    uris = (
+        "untitled:Untitled-1",
+        "vscode-remote://ssh-remote%2Bhost/home/u/a.rs",
+        "vscode-vfs://github/o/r/a.rs",
+        "vscode-notebook-cell:Untitled-1.ipynb?jupyter-notebook#W0sdW50aXRsZWQ%3D",
+        "vscode-notebook-cell:/w/n.ipynb#W0sZmlsZQ%3D%3D",
+    )
     async with editing(provider, gather=gather) as editor:
-        for uri in ("untitled:Untitled-1", "vscode-notebook-cell:/w/n.ipynb#W0sZmlsZQ%3D%3D"):
+        for uri in uris:
             editor.open("x = ", uri=uri, language="rust")
             assert await editor.inline(0, 4, uri=uri) == ["1"]
             request = provider.completer.requests[-1]
