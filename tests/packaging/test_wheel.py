@@ -22,7 +22,7 @@ PACKAGES: dict[str, str] = PROJECT["tool"]["setuptools"]["package-dir"]
 PUBLIC_NAMES = {
     "polydraft.lsp_server": [],
     "polydraft.completion": [],
-    "polydraft.completion.drafters": ["DRAFTERS", "LEADERLESS", "Drafter", "Task"],
+    "polydraft.completion.drafters": ["DRAFTERS", "Drafter", "LEADERLESS", "Task"],
     "polydraft.completion.guessers": ["Ahead", "GUESSERS", "Guess", "Guesser", "Guessers"],
     "polydraft.completion.switching": [
         "Large",
