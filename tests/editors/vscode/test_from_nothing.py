@@ -58,6 +58,6 @@ def test_five_commands_of_the_readme_lead_to_ghost_text_in_vs_code(
             code.until_ready(LOADING_S)
             code.open("mean.py")
             code.type(" / l")
-            assert code.until_ghost().startswith("en(values)")
+            assert code.until_ghost(insist=True).startswith("en(values)")
     finally:
         server.stop()

@@ -60,7 +60,7 @@ def test_ghost_text_cycling_and_accepting(window: Window, folder: Path) -> None:
         code.open("tree.py")
         code.until_ready()
         code.type("    ret")
-        code.until_ghost()
+        code.until_ghost(insist=True)
         shown = code.settle()
         assert shown.startswith("urn ") and "\n" not in shown
 
@@ -91,7 +91,7 @@ def test_the_drafts_side_by_side(window: Window, folder: Path) -> None:
         code.open("tree.py")
         code.until_ready()
         code.type("    return ")
-        code.until_ghost()
+        code.until_ghost(insist=True)
         code.settle()
         code.close_menu()
 
@@ -134,7 +134,7 @@ def test_the_pair_is_switched_in_the_menu_and_seen_in_the_status_bar(
 
         code.focus_editor()
         code.type("    return ")
-        code.until_ghost()
+        code.until_ghost(insist=True)
         code.settle()
         code.close_menu()
         code.command("polydraft: Show the drafts side by side")
@@ -154,7 +154,7 @@ def test_a_server_that_is_killed_comes_back_by_itself(
         code.until_ready()
         assert code_server.servers() not in ([], [first])
         code.type("    return ")
-        assert code.until_ghost()
+        assert code.until_ghost(insist=True)
 
 
 def test_a_model_that_is_missing_is_told_with_the_remedy(
@@ -172,7 +172,7 @@ def test_a_model_that_is_missing_is_told_with_the_remedy(
         code.until_ready()
         code.open("tree.py")
         code.type("    return ")
-        assert code.until_ghost()
+        assert code.until_ghost(insist=True)
 
 
 def test_pausing_holds_drafts_back_until_they_are_asked_for(window: Window, folder: Path) -> None:
@@ -203,7 +203,7 @@ def test_carriage_returns_tabs_and_several_cursors(window: Window, folder: Path)
         code.open("sum.go")
         code.until_ready()
         code.type("\t\ttot")
-        code.until_ghost()
+        code.until_ghost(insist=True)
         shown = code.settle()
         code.close_menu()
         code.press("Tab")
@@ -238,7 +238,7 @@ def test_a_server_elsewhere_is_reached_with_its_token(
             assert code_server.servers() == []  # none was started here
             code.open("tree.py")
             code.type("    return ")
-            assert code.until_ghost()
+            assert code.until_ghost(insist=True)
 
 
 def test_an_untrusted_folder_chooses_neither_model_nor_program(

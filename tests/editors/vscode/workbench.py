@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -277,9 +277,22 @@ class Workbench:
             lambda: self.status_told,
         )
 
-    def until_ghost(self, other_than: str = "") -> str:
-        """Wait for ghost text (other than that), and give it."""
-        return str(until(lambda: (g := self.ghost) != other_than and g, "ghost text"))
+    def until_ghost(self, other_than: str = "", insist: bool = False) -> str:
+        """Wait for ghost text (other than that), and give it.
+
+        With `insist` drafts are asked for again if none come: on a slow machine the first ones of a
+        model may not be there in time.
+        """
+
+        def shown() -> str:
+            return text if (text := self.ghost) != other_than else ""
+
+        if insist:
+            for _ in range(4):
+                with suppress(AssertionError):
+                    return str(until(shown, "ghost text", 20))
+                self.press("Alt+Backslash")
+        return str(until(shown, "ghost text"))
 
     def settle(self) -> str:
         """Wait until ghost text stays as it is."""
