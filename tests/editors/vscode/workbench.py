@@ -280,8 +280,8 @@ class Workbench:
     def until_ghost(self, other_than: str = "", insist: bool = False) -> str:
         """Wait for ghost text (other than that), and give it.
 
-        With `insist` drafts are asked for again if none come: on a slow machine the first ones of a
-        model may not be there in time.
+        With `insist` the menu of IntelliSense is closed and drafts are asked for again if none come:
+        on a slow machine the first ones of a model may be later than VS Code waits.
         """
 
         def shown() -> str:
@@ -291,6 +291,7 @@ class Workbench:
             for _ in range(4):
                 with suppress(AssertionError):
                     return str(until(shown, "ghost text", 20))
+                self.close_menu()
                 self.press("Alt+Backslash")
         return str(until(shown, "ghost text"))
 
