@@ -280,8 +280,8 @@ class Workbench:
     def until_ghost(self, other_than: str = "", insist: bool = False) -> str:
         """Wait for ghost text (other than that), and give it.
 
-        With `insist` the menu of IntelliSense is closed and drafts are asked for again if none come:
-        on a slow machine the first ones of a model may be later than VS Code waits.
+        With `insist` IntelliSense's menu is closed and drafts are asked for again if none come: on
+        a slow machine the first ones of a model may be later than VS Code waits.
         """
 
         def shown() -> str:
