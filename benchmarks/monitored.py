@@ -32,8 +32,11 @@ class WorkspaceMonitoring:
     ) -> Monitor | None:
         return self._at(request).monitor(request, tokenizer, held_back, poll)
 
-    def glance(self, request: Request, draft: Draft) -> bool:
-        return self._at(request).glance(request, draft)
+    def glance(self, request: Request, draft: Draft) -> None:
+        self._at(request).glance(request, draft)
+
+    def is_sound(self, request: Request, draft: Draft) -> bool:
+        return self._at(request).is_sound(request, draft)
 
     def judge(
         self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]

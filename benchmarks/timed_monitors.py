@@ -33,8 +33,11 @@ class Timed:
         self.total_s += time.perf_counter() - start
         return None if inner is None else _TimedMonitor(inner, self)
 
-    def glance(self, request: Request, draft: Draft) -> bool:
-        return self.monitoring.glance(request, draft)
+    def glance(self, request: Request, draft: Draft) -> None:
+        self.monitoring.glance(request, draft)
+
+    def is_sound(self, request: Request, draft: Draft) -> bool:
+        return self.monitoring.is_sound(request, draft)
 
     def judge(
         self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]

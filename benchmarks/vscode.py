@@ -9,10 +9,8 @@ once with a constant, the second is what the client tells in its status bar item
 from __future__ import annotations
 
 import json
-import os
 import re
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import Row, arguments, report
-from polydraft.models.cache_dir import cache_root
 from tests.editors.toolchain import Toolchain
 from tests.editors.vscode.workbench import (
     GHOST,
@@ -30,7 +27,6 @@ from tests.editors.vscode.workbench import (
     Installed,
     Workbench,
     browser_of,
-    free_port,
     workbench,
 )
 
@@ -90,14 +86,7 @@ class Sample:
 def main() -> None:
     options = arguments(__doc__ or "")
     rounds = 2 if options.quick else 8
-    tools = Toolchain(install=True)
-    installed = Installed(
-        tools.node(),
-        tools.code_server(),
-        tools.chromium(),
-        tools.vsix(),
-        Path(sys.executable).with_name("polydraft"),
-    )
+    installed = Installed.of(Toolchain(install=True))
     with tempfile.TemporaryDirectory() as directory:
         with window(installed, Path(directory) / "constant", constant=True) as code:
             floor = [sample for _ in range(rounds) for sample in typed(code, settles=0.3)]
@@ -110,10 +99,10 @@ def main() -> None:
     rows = [
         Row("keys that got ghost text", len(ours), "keys"),
         Row("key to ghost text, an extension that answers at once, median", bare, "ms"),
-        Row("key to ghost text, median", _median(s.shown_ms for s in ours), "ms"),
+        Row("key to ghost text, median", statistics.median(s.shown_ms for s in ours), "ms"),
         Row(
             "the server's first draft, as the client sees it, median",
-            _median(s.answer_ms for s in ours),
+            statistics.median(s.answer_ms for s in ours),
             "ms",
         ),
         Row("added by the client, median", statistics.median(added), "ms", f"<= {TARGET_MS}"),
@@ -194,8 +183,7 @@ def window(installed: Installed, home: Path, constant: bool = False) -> Iterator
     folder = home / "folder"
     folder.mkdir(parents=True)
     (folder / "numbers.py").write_text(FILE)
-    environment = {**os.environ, "HOME": str(home), "POLYDRAFT_CACHE": str(cache_root())}
-    server = CodeServer(installed, home, environment, free_port())
+    server = CodeServer.at(home, installed)
     try:
         if constant:
             extension = home / "extensions" / "polydraft.constant-0.0.1"
@@ -210,10 +198,6 @@ def window(installed: Installed, home: Path, constant: bool = False) -> Iterator
             yield code
     finally:
         server.stop()
-
-
-def _median(values: Any) -> float:
-    return statistics.median(values)
 
 
 if __name__ == "__main__":

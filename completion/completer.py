@@ -114,10 +114,13 @@ class EngineCompleter:
             draft = visible.draft(row)
             if draft is None:
                 return
-            sound = monitoring is None or monitoring.glance(request, draft)
+            if monitoring is not None:
+                monitoring.glance(request, draft)
             # The one that leads the list stays; what another might show first may drop out.
             leads = row.drafter == "greedy" or method in LEADERLESS
-            if first or not (leads and sound):
+            if first or not leads:
+                return
+            if monitoring is not None and not monitoring.is_sound(request, draft):
                 return
             first.append(time.perf_counter() - started)
             if on_draft is not None:

@@ -117,11 +117,11 @@ class Monitoring(Protocol):
         again (`healing.py`); `poll` raises when it is time to stop, also in the middle of a wait.
         """
 
-    def glance(self, request: Request, draft: Draft) -> bool:
-        """A draft is finished while others are in work: time to begin what `judge` will ask.
+    def glance(self, request: Request, draft: Draft) -> None:
+        """A draft is finished while others are in work: time to begin what `judge` will ask."""
 
-        Whether it may be shown before them, as far as can be told at once.
-        """
+    def is_sound(self, request: Request, draft: Draft) -> bool:
+        """Whether a draft may be shown before the others, as far as can be told at once."""
 
     def judge(
         self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]

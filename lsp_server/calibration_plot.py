@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from polydraft.lsp_server.calibration import LARGE, RANDOM, SMALL, Row, front
-from polydraft.lsp_server.failures import CommandError
+from polydraft.lsp_server.plotting import pyplot, save
 from polydraft.lsp_server.report import Json
 
 _WIDE, _HIGH = 60, 14  # characters
@@ -14,16 +14,11 @@ _WIDE, _HIGH = 60, 14  # characters
 
 def draw(answer: Json, target: Path) -> bool:
     """Whether there is a picture: not without matplotlib. The large model alone is a line."""
-    try:
-        import matplotlib
-    except ImportError:
+    plots = pyplot()
+    if plots is None:
         return False
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "polydraft"  # equal files for equal data
-    from matplotlib import pyplot
-
     rows = [Row(**each) for each in answer["settings"]]
-    figure, axis = pyplot.subplots(figsize=(7, 4.6))
+    figure, axis = plots.subplots(figsize=(7, 4.6))
     groups = (
         ("settings", [row for row in rows if row.choosable], "o", "#9fb8d0"),
         ("best settings", front(rows), "o-", "#2c6fa6"),
@@ -44,13 +39,7 @@ def draw(answer: Json, target: Path) -> bool:
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
     figure.suptitle(f"{answer['policy']}, {answer['points']} places")
-    figure.tight_layout()
-    try:
-        figure.savefig(target, format="svg", metadata={"Date": None})
-    except OSError as error:
-        raise CommandError(f"{target} cannot be written ({error.strerror}).") from error
-    finally:
-        pyplot.close(figure)
+    save(plots, figure, target)
     return True
 
 

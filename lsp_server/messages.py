@@ -276,9 +276,7 @@ def to_wire(value: Any) -> Any:
     if isinstance(value, types.Position):
         return {"line": value.line, "character": value.character}
     if is_dataclass(value) and not isinstance(value, type):
-        return {
-            _camel_case(item.name): to_wire(getattr(value, item.name)) for item in fields(value)
-        }
+        return {camel_case(item.name): to_wire(getattr(value, item.name)) for item in fields(value)}
     if isinstance(value, list | tuple):
         return [to_wire(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -286,7 +284,7 @@ def to_wire(value: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def _camel_case(name: str) -> str:
+def camel_case(name: str) -> str:
     head, *rest = name.split("_")
     return head + "".join(part.capitalize() for part in rest)
 

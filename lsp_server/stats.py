@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +14,10 @@ from rich.table import Table
 from polydraft.lsp_server.acceptance import About
 from polydraft.lsp_server.acceptance_store import Stored
 from polydraft.lsp_server.failures import CommandError
+from polydraft.lsp_server.plotting import pyplot, save
 from polydraft.lsp_server.report import STATS, Json
+
+K = TypeVar("K")
 
 HOW_TO = (
     'Nothing is kept yet. Switch it on by the setting "metrics": true in your editor'
@@ -56,12 +60,12 @@ def summary(stored: Sequence[Stored]) -> Summary:
 
 def groups(stored: Iterable[Stored]) -> dict[tuple[str, str, str], Summary]:
     """By models, drafter and language, the most used first."""
-    found: dict[tuple[str, str, str], list[Stored]] = {}
-    for each in stored:
+
+    def key(each: Stored) -> tuple[str, str, str]:
         about = each.outcome.about
-        found.setdefault((models_of(about), about.drafter, about.language), []).append(each)
-    ranked = sorted(found.items(), key=lambda item: -len(item[1]))
-    return {key: summary(members) for key, members in ranked}
+        return models_of(about), about.drafter, about.language
+
+    return dict(sorted(_by(stored, key).items(), key=lambda item: -item[1].shown))
 
 
 def models_of(about: About) -> str:
@@ -109,15 +113,11 @@ def print_stats(console: Console, stored: Sequence[Stored]) -> None:
 
 def draw(stored: Sequence[Stored], target: Path) -> None:
     """Drafts and their acceptance by day, as SVG."""
-    try:
-        import matplotlib
-    except ImportError:
-        raise CommandError("A plot needs matplotlib: pip install matplotlib") from None
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
+    plots = pyplot()
+    if plots is None:
+        raise CommandError("A plot needs matplotlib: pip install matplotlib")
     days = _by(stored, lambda each: datetime.fromtimestamp(each.at, UTC).strftime("%m-%d"))
-    figure, (above, below) = pyplot.subplots(2, sharex=True, figsize=(7, 4.6))
+    figure, (above, below) = plots.subplots(2, sharex=True, figsize=(7, 4.6))
     names, each_day = list(days), list(days.values())
     above.bar(names, [each.shown for each in each_day], color="#c9d6e2", label="shown")
     taken = [each.accepted + each.partly for each in each_day]
@@ -137,17 +137,11 @@ def draw(stored: Sequence[Stored], target: Path) -> None:
     below.set_ylabel("%")
     below.set_ylim(0, 105)
     below.legend(fontsize=8)
-    figure.tight_layout()
-    try:
-        figure.savefig(target, format="svg", metadata={"Date": None})
-    except OSError as error:
-        raise CommandError(f"{target} cannot be written ({error.strerror}).") from error
-    finally:
-        pyplot.close(figure)
+    save(plots, figure, target)
 
 
-def _by(stored: Sequence[Stored], key: Callable[[Stored], str]) -> dict[str, Summary]:
-    found: dict[str, list[Stored]] = {}
+def _by(stored: Iterable[Stored], key: Callable[[Stored], K]) -> dict[K, Summary]:
+    found: dict[K, list[Stored]] = {}
     for each in stored:
         found.setdefault(key(each), []).append(each)
     return {name: summary(members) for name, members in found.items()}

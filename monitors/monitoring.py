@@ -109,12 +109,12 @@ class DocumentMonitoring:
             if kind.in_strings == in_strings and kind.serves(context)
         ]
 
-    def glance(self, request: Request, draft: Draft) -> bool:
-        if ERRORS not in self.rules or request.k == 1:
-            return True
-        if self.broker is not None:
+    def glance(self, request: Request, draft: Draft) -> None:
+        if ERRORS in self.rules and self.broker is not None and request.k > 1:
             ask(draft, request, self._page(request), self.broker)
-        return not breaks_syntax(draft, request)
+
+    def is_sound(self, request: Request, draft: Draft) -> bool:
+        return ERRORS not in self.rules or request.k == 1 or not breaks_syntax(draft, request)
 
     def judge(
         self, request: Request, drafts: Sequence[Draft], poll: Callable[[], None]

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from polydraft.lsp_server.messages import camel_case
 from polydraft.lsp_server.settings import PRIVATE
 from polydraft.lsp_server.settings_schema import properties, schema
 
@@ -61,7 +62,7 @@ def configuration() -> dict[str, Any]:
     """The settings as VS Code lists them."""
     told = descriptions()
     return {f"polydraft.{name}": value for name, value in OWN.items()} | {
-        f"polydraft.{_camel_case(name)}": {
+        f"polydraft.{camel_case(name)}": {
             **{key: value for key, value in each.items() if key != "description"},
             "scope": "application" if name in PRIVATE else "resource",
             "markdownDescription": told[name],
@@ -82,11 +83,6 @@ def package() -> dict[str, Any]:
     read: dict[str, Any] = json.loads(PACKAGE.read_text())
     read["contributes"]["configuration"]["properties"] = configuration()
     return read
-
-
-def _camel_case(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.capitalize() for part in rest)
 
 
 def dumps(value: object) -> str:

@@ -66,7 +66,10 @@ class NoG:
         g = Mask(torch.tensor([ord("g")]), banned=True, evidence=Evidence("no g", "toy", "closed"))
         return Constraint((g,)) if state == (ord("."),) else FREE
 
-    def glance(self, request: Request, draft: Any) -> bool:
+    def glance(self, request: Request, draft: Any) -> None:
+        pass
+
+    def is_sound(self, request: Request, draft: Any) -> bool:
         return True
 
     def judge(self, request: Request, drafts: Any, poll: Any) -> Any:

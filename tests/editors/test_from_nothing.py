@@ -72,6 +72,14 @@ class User:
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
+    def follow(self, heading: str) -> None:
+        """Run the commands that the README has under a heading, five at most."""
+        [block] = code_under("README.md", heading)
+        commands = block.splitlines()
+        assert len(commands) <= 5
+        for command in commands:
+            self.run(command)
+
     def spare_downloads(self) -> None:
         for site in self.home.glob(".polydraft/lib/python*/site-packages"):
             (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n", "utf-8")
@@ -123,11 +131,7 @@ def draw(screen: str, title: str, file: Path) -> None:
 def test_five_commands_of_the_readme_lead_to_ghost_text_in_neovim(
     user: User, editor_toolchain: Any
 ) -> None:
-    [block] = code_under("README.md", "In Neovim")
-    commands = block.splitlines()
-    assert len(commands) <= 5
-    for command in commands:
-        user.run(command)
+    user.follow("In Neovim")
     user.spare_downloads()
     shown = see_and_accept(user, user.edit(editor_toolchain.nvim012()))
     if os.environ.get("POLYDRAFT_WRITE_PICTURES"):

@@ -103,3 +103,7 @@ export const STATUS = 'polydraft/status';
 export const ACCEPTED = 'polydraft.accepted';
 export const MODELS = 'polydraft/models';
 export const SETTINGS = 'polydraft/settings';
+
+export const SHOWN = 'textDocument/didShowCompletion';
+export const PARTLY_TAKEN = 'textDocument/didPartiallyAcceptCompletion';
+export const HIDDEN = 'polydraft/hidden';

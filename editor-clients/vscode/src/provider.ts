@@ -137,14 +137,14 @@ export class DraftProvider implements vscode.Disposable {
       this.waiting = { offer, first };
       this.client.sendRequest<Drafts>(DRAFTS, params, source.token).then(
         (answer) => {
+          const isShown = told;
           const shown = offer.drafts.length;
           offer.drafts = answer.drafts;
           offer.complete = true;
           if (this.waiting?.offer === offer) this.waiting = undefined;
-          const late = told && answer.drafts.length > shown;
           first();
-          if (late) this.refresh(offer);
-          else this.changed.fire(offer);
+          if (isShown && answer.drafts.length > shown) this.refresh(offer);
+          else if (isShown) this.changed.fire(offer);
         },
         (error: unknown) => {
           offer.complete = true;

@@ -7,12 +7,8 @@
  */
 import * as vscode from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
-import type { Draft } from './protocol';
 import { isFor, type Offer } from './offer';
-
-const SHOWN = 'textDocument/didShowCompletion';
-const PARTLY = 'textDocument/didPartiallyAcceptCompletion';
-const HIDDEN = 'polydraft/hidden';
+import { ACCEPTED, HIDDEN, PARTLY_TAKEN, SHOWN, type Draft } from './protocol';
 
 export class ShownDrafts implements vscode.Disposable {
   private offer: Offer | undefined;
@@ -43,7 +39,7 @@ export class ShownDrafts implements vscode.Disposable {
     const taken = event.contentChanges.length === 1 && change.text.length > 1 && change.range.end.isEqual(this.offer.position)
       ? partTaken(this.offer, change)
       : undefined;
-    if (taken) this.tell(PARTLY, { item: itemFor(taken.draft), acceptedLength: taken.length });
+    if (taken) this.tell(PARTLY_TAKEN, { item: itemFor(taken.draft), acceptedLength: taken.length });
     this.hide();
   }
 
@@ -76,5 +72,5 @@ function partTaken(offer: Offer, change: vscode.TextDocumentContentChangeEvent):
 }
 
 function itemFor(draft: Draft): object {
-  return { insertText: draft.text, command: { title: '', command: 'polydraft.accepted', arguments: [draft.id] } };
+  return { insertText: draft.text, command: { title: '', command: ACCEPTED, arguments: [draft.id] } };
 }

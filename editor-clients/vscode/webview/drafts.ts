@@ -1,6 +1,6 @@
 /** The page of the drafts panel: one card a draft; click it, or press its number. */
 import hljs from 'highlight.js/lib/common';
-import type { Card, FromPage, Piece, ToPage, View } from '../src/view';
+import type { Card, FromPage, ToPage, View } from '../src/view';
 
 declare function acquireVsCodeApi(): { postMessage(message: FromPage): void };
 
@@ -95,7 +95,7 @@ function code(view: View, card: Card): HTMLElement {
   let start = 0;
   for (const piece of card.pieces) {
     if (piece.large) mark(element, before.length + start, before.length + piece.end, 'large');
-    start = (piece as Piece).end;
+    start = piece.end;
   }
   pre.append(element);
   return pre;

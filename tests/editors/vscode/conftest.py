@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,25 +16,17 @@ Window = Callable[..., AbstractContextManager[Any]]
 def installed(editor_toolchain: Any) -> Any:
     from tests.editors.vscode.workbench import Installed
 
-    return Installed(
-        editor_toolchain.node(),
-        editor_toolchain.code_server(),
-        editor_toolchain.chromium(),
-        editor_toolchain.vsix(),
-        Path(sys.executable).with_name("polydraft"),
-    )
+    return Installed.of(editor_toolchain)
 
 
 @pytest.fixture(scope="module")
 def code_server(installed: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from polydraft.models.cache_dir import cache_root
-    from tests.editors.vscode.workbench import CodeServer, free_port
+    from tests.editors.vscode.workbench import CodeServer
 
     home = tmp_path_factory.mktemp("vscode")
-    environment = {**os.environ, "HOME": str(home), "POLYDRAFT_CACHE": str(cache_root())}
     # VS Code takes its PATH from a login shell.
     (home / ".profile").write_text(f"export PATH={installed.polydraft.parent}:$PATH\n")
-    server = CodeServer(installed, home, environment, free_port())
+    server = CodeServer.at(home, installed)
     try:
         server.start()
         yield server

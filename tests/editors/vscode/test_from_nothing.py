@@ -10,7 +10,6 @@ import pytest
 
 from polydraft.models.cache_dir import cache_root
 from tests.editors.conftest import REQUIRED
-from tests.editors.snippets import code_under
 from tests.editors.test_from_nothing import LOADING_S, MEAN, User, user
 
 __all__ = ["user"]  # a fixture
@@ -35,15 +34,10 @@ def test_five_commands_of_the_readme_lead_to_ghost_text_in_vs_code(
     programs.mkdir()
     (programs / "code").write_text(f'#!/bin/sh\nexec {shlex.join(server.command)} "$@"\n')
     (programs / "code").chmod(0o755)
-    path = os.pathsep.join([str(programs), str(node.parent), str(npm.parent), os.environ["PATH"]])
-    monkeypatch.setenv("PATH", path)
+    user.path = os.pathsep.join(map(str, (programs, node.parent, npm.parent)))
     monkeypatch.setenv("npm_config_cache", str(cache_root() / "editors" / "npm-cache"))
 
-    [block] = code_under("README.md", "In VS Code")
-    commands = block.splitlines()
-    assert len(commands) <= 5
-    for command in commands:
-        user.run(command)
+    user.follow("In VS Code")
     user.spare_downloads()
     folder = user.home / "folder"
     folder.mkdir()

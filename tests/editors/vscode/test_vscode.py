@@ -59,13 +59,10 @@ def test_ghost_text_cycling_and_accepting(window: Window, folder: Path) -> None:
     with window(folder) as code:
         code.open("tree.py")
         code.until_ready()
-        code.type("    ret")
-        code.until_ghost(insist=True)
-        shown = code.settle()
+        shown = code.draft_for("    ret")
         assert shown.startswith("urn ") and "\n" not in shown
 
         # Three different drafts, by VS Code's own key.
-        code.close_menu()
         seen = [shown]
         for _ in range(2):
             code.press("Alt+BracketRight")
@@ -90,10 +87,7 @@ def test_the_drafts_side_by_side(window: Window, folder: Path) -> None:
     with window(folder) as code:
         code.open("tree.py")
         code.until_ready()
-        code.type("    return ")
-        code.until_ghost(insist=True)
-        code.settle()
-        code.close_menu()
+        code.draft_for("    return ")
 
         code.command("polydraft: Show the drafts side by side")
         cards = code.frame().locator(".card")
@@ -133,10 +127,7 @@ def test_the_pair_is_switched_in_the_menu_and_seen_in_the_status_bar(
         assert settings["polydraft.large"] == "qwen2.5-coder-1.5b"
 
         code.focus_editor()
-        code.type("    return ")
-        code.until_ghost(insist=True)
-        code.settle()
-        code.close_menu()
+        code.draft_for("    return ")
         code.command("polydraft: Show the drafts side by side")
         checked = code.frame().locator(".facts", has_text="checked by the large model")
         checked.first.wait_for()
@@ -165,7 +156,6 @@ def test_a_model_that_is_missing_is_told_with_the_remedy(
         told = until(lambda: code.notifications, "a message")
         assert "Unknown model 'qwen2.5-koder-0.5b'" in told
         assert "Did you mean qwen2.5-coder-0.5b" in told
-        code.page.screenshot(path=folder / "missing.png")
         code.page.get_by_role("button", name="Choose models").click()
         code.pick("qwen2.5-coder-0.5b", of="1 of 2")
         code.pick("No larger model", of="2 of 2")
@@ -202,10 +192,7 @@ def test_carriage_returns_tabs_and_several_cursors(window: Window, folder: Path)
     with window(folder) as code:
         code.open("sum.go")
         code.until_ready()
-        code.type("\t\ttot")
-        code.until_ghost(insist=True)
-        shown = code.settle()
-        code.close_menu()
+        shown = code.draft_for("\t\ttot")
         code.press("Tab")
         until(lambda: code.ghost != shown, "the draft to be taken")
         code.press("Control+KeyS")
@@ -252,10 +239,11 @@ def test_an_untrusted_folder_chooses_neither_model_nor_program(
     (folder / ".vscode" / "settings.json").write_text(
         json.dumps({"polydraft.model": "/somewhere/else", "polydraft.k": 2})
     )
-    on_path = {"polydraft__serverPath": ""}
-    trust = {"enabled": True, "startupPrompt": "never", "banner": "never"}
     code_server.set(
-        **on_path, **{f"security__workspace__trust__{key}": value for key, value in trust.items()}
+        polydraft__serverPath="",  # the one on the PATH
+        security__workspace__trust__enabled=True,
+        security__workspace__trust__startupPrompt="never",
+        security__workspace__trust__banner="never",
     )
     with window(folder) as code:
         code.until_ready()

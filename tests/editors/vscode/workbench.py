@@ -7,15 +7,18 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from polydraft.models.cache_dir import cache_root
 
 DOCS = Path(__file__).parents[3] / "docs"
 PATIENCE = 60  # seconds until something is taken for lost
@@ -51,6 +54,12 @@ class Installed:
     vsix: Path
     polydraft: Path  # the program
 
+    @classmethod
+    def of(cls, tools: Any) -> Installed:
+        """What a toolchain has, and the polydraft that runs this."""
+        program = Path(sys.executable).with_name("polydraft")
+        return cls(tools.node(), tools.code_server(), tools.chromium(), tools.vsix(), program)
+
 
 @dataclass
 class CodeServer:
@@ -60,9 +69,13 @@ class CodeServer:
     home: Path
     environment: Mapping[str, str]
     port: int
-    log_level: str = "info"
     process: subprocess.Popen[bytes] | None = None
-    folders: list[Path] = field(default_factory=list)
+
+    @classmethod
+    def at(cls, home: Path, installed: Installed) -> CodeServer:
+        """One that is still to be started; its models are the user's own."""
+        own = {"HOME": str(home), "POLYDRAFT_CACHE": str(cache_root())}
+        return cls(installed, home, {**os.environ, **own}, free_port())
 
     @property
     def command(self) -> list[str]:
@@ -95,7 +108,7 @@ class CodeServer:
             done = subprocess.run(install, env=self.environment, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout + done.stderr
         serve = ["--auth", "none", "--bind-addr", f"127.0.0.1:{self.port}"]
-        serve += ["--disable-telemetry", "--disable-update-check", "--log", self.log_level]
+        serve += ["--disable-telemetry", "--disable-update-check"]
         log = (self.home / "code-server.log").open("wb")
         self.process = subprocess.Popen(
             [*self.command, *serve],
@@ -294,6 +307,14 @@ class Workbench:
                 self.close_menu()
                 self.press("Alt+Backslash")
         return str(until(shown, "ghost text"))
+
+    def draft_for(self, text: str) -> str:
+        """Type, wait until the drafts are there, and give the one on display."""
+        self.type(text)
+        self.until_ghost(insist=True)
+        shown = self.settle()
+        self.close_menu()
+        return shown
 
     def settle(self) -> str:
         """Wait until ghost text stays as it is."""
