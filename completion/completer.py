@@ -93,7 +93,8 @@ class EngineCompleter:
         if not prompt.ids:  # an empty document and a format that has no tokens of its own
             return Completion(())
         prompt, held_back, first_tokens = hold_back(prompt, self._tokenizer, self._vocabulary)
-        watch = self._watch(monitoring, request, held_back, meter)
+        written = replace(request, prefix=request.prefix.removesuffix(prompt.held_back))
+        watch = self._watch(monitoring, written, held_back, meter)
         decoder = Healed(self._tokenizer, held_back)
         multiline = needs_multiline(request)
         new_tokens = request.budget.new_tokens
@@ -208,6 +209,7 @@ class _Visible:
         return Draft(
             text=finished.text,
             replace=finished.replace,
+            outdent=finished.outdent,
             mean_logprob=row.mean_logprob,
             token_count=len(row.ids),
             drafter=row.drafter,
@@ -215,7 +217,7 @@ class _Visible:
             token_ids=tuple(row.ids),
             token_logprobs=tuple(row.logprobs),
             method=self.method,
-            parts=self._parts(row, len(finished.text)),
+            parts=self._parts(row, finished.text),
             switches=tuple(row.switches),
             checked=row.checked,
             interventions=self._interventions(row.ids),
@@ -235,16 +237,21 @@ class _Visible:
             for at, change in self.watch.changes(ids)
         )
 
-    def _parts(self, row: Row, length: int) -> tuple[Part, ...]:
-        """Who wrote what of a pair's row, with the ends in its visible text of `length`."""
+    def _parts(self, row: Row, text: str) -> tuple[Part, ...]:
+        """Who wrote what of a pair's row, with the ends in its visible text."""
         parts: list[Part] = []
+        cut = 0  # what of the indentation that the row begins with is not in the text
+        if row.origins:
+            whole = self.tokenizer.decode(row.ids)
+            cut = len(whole) - len(whole.lstrip()) - (len(text) - len(text.lstrip()))
         for end, origin in enumerate(row.origins, 1):
             if end < len(row.origins) and row.origins[end] is origin:
                 continue
             before = sum(part.tokens for part in parts)
-            shown = len(self.tokenizer.decode(row.ids[:end]).rstrip("\ufffd"))
+            shown = len(self.tokenizer.decode(row.ids[:end]).rstrip("\ufffd")) - cut
             last = end == len(row.origins)
-            parts.append(Part(origin, end - before, length if last else min(shown, length)))
+            within = len(text) if last else min(max(0, shown), len(text))
+            parts.append(Part(origin, end - before, within))
         return tuple(parts)
 
     def so_far(self, ids: Sequence[int]) -> str:

@@ -14,7 +14,7 @@ from typing import Protocol
 from polydraft.completion.brackets import CLOSER_OF, CLOSERS, Scan, open_closers, scan
 from polydraft.completion.protocols import Decoder
 from polydraft.completion.types import Finish, Request
-from polydraft.completion.view import View, leading, look, opens_block, to_unix
+from polydraft.completion.view import View, look, opens_block, to_unix
 
 _CONTINUATIONS = {"python": ("else", "elif", "except", "finally", "case")}
 _END_WORDS = {"ruby": ("end",), "lua": ("end",), "julia": ("end",), "elixir": ("end",)}
@@ -149,11 +149,7 @@ def _floor(text: str, view: View) -> tuple[int, bool]:
     if not view.on_blank_line:
         header = view.line_before + first
         return view.width(header), not opens_block(header, view.language)
-    body = text.lstrip("\n")
-    if len(body) == len(text):
-        lead = view.first_lead(leading(first))
-        return view.width(view.line_before + lead), True
-    return view.width(body), True
+    return view.width(view.first_lead(text.lstrip("\n").split("\n", 1)[0])), True
 
 
 def _within(found: Scan, at: int) -> bool:

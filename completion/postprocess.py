@@ -1,7 +1,8 @@
 """From the model's text to what the user sees: named filters, composed in `FILTERS`.
 
 A filter is a pure function `(text, view) -> text | None`; None drops the draft. Line ends are
-"\\n" until the last filter. Where a draft ends is decided by the rules of
+"\\n" until the last filter, and on a blank line drafts begin with all of its white space, also
+with what stands before the cursor. Where a draft ends is decided by the rules of
 `polydraft.completion.ends`: several filters only cut there.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from os.path import commonprefix
 
 from polydraft.completion.brackets import CLOSERS, first_open, open_closers, scan
 from polydraft.completion.ends import (
@@ -32,10 +34,12 @@ _LOOP_CHARS = 24  # a loop shorter than this may be a list of equal values
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Text to insert at the cursor, in place of the next `replace` code points of the suffix."""
+    """Text to insert at the cursor, in place of the next `replace` code points of the suffix and
+    of the last `outdent` of the prefix."""
 
     text: str
     replace: int
+    outdent: int = 0
 
 
 def incomplete_utf8(text: str, view: View) -> str | None:
@@ -63,7 +67,7 @@ def single_line(text: str, view: View) -> str | None:
 
 
 def indentation(text: str, view: View) -> str | None:
-    """Indent as the file does; take off what the cursor's line has already."""
+    """Indent as the file does, and no deeper or shallower than a line can be there."""
     first, *rest = text.split("\n")
     if not view.inside:
         unit = _draft_unit(rest)
@@ -71,7 +75,7 @@ def indentation(text: str, view: View) -> str | None:
         if view.on_blank_line:
             first = _with_unit(first, _draft_unit([first, *rest]), view)
     lead = leading(first)
-    first = view.first_lead(lead) + first[len(lead) :]
+    first = view.first_lead(first) + first[len(lead) :]
     return "\n".join([first, *rest])
 
 
@@ -252,7 +256,9 @@ def finish_text(
         if not result:
             return None
         text = result
-    return Finished(text, closing_bracket(to_unix(text), view)[1])
+    replaced = closing_bracket(to_unix(text), view)[1]
+    shared = len(commonprefix([text, view.indent]))
+    return Finished(text[shared:], replaced, len(view.indent) - shared)
 
 
 def visible_key(text: str) -> str:

@@ -137,6 +137,7 @@ def _typed(request: Request, tokenizer: Tokenizer, share: int) -> tuple[int, lis
     typing costs a new prompt once a step and not once a keystroke.
     """
     anchor = len(request.prefix) if request.anchor is None else request.anchor
+    anchor = out_of_indentation(request.prefix, anchor)
     step = 2 * share
     excess = len(request.prefix) - anchor - share * _CHARS_PER_TOKEN
     moved = max(0, -(-excess // step))
@@ -146,7 +147,8 @@ def _typed(request: Request, tokenizer: Tokenizer, share: int) -> tuple[int, lis
             at = _word_end(request.prefix, at, min(at + step, len(request.prefix)))
         if request.prefix[at - 1 : at + 1] == "\r\n":
             at -= 1
-        text, held_back = _hold_back(to_unix(request.prefix[at:]))
+        at_line_start = at == 0 or request.prefix[at - 1] in "\r\n"
+        text, held_back = _hold_back(to_unix(request.prefix[at:]), at_line_start)
         ids = tokenizer.encode(text) if text else []
         if len(ids) <= share:
             return at, ids, held_back
@@ -160,15 +162,24 @@ def _word_end(text: str, start: int, end: int) -> int:
     return start
 
 
-def _hold_back(typed: str) -> tuple[str, str]:
+def out_of_indentation(prefix: str, anchor: int) -> int:
+    """The beginning of the anchor's line, if nothing but white space stands between.
+
+    There the prompt ends while that line is blank, and stays as it is when its indentation changes.
+    """
+    start = prefix.rfind("\n", 0, anchor) + 1
+    return start if prefix[start:anchor].isspace() else anchor
+
+
+def _hold_back(typed: str, at_line_start: bool) -> tuple[str, str]:
     """Split off the indentation of a line on which nothing else was typed yet.
 
     Tokenizers join the last space of an indentation with the word behind it, so a model that is
     given the indentation alone tends to write another space. It gets the line end, and generates
-    from column 0; the indentation filter takes off what the document has already.
+    from column 0, so that it may also leave the block that the cursor stands in.
     """
     line_start = typed.rfind("\n") + 1
-    if line_start and typed[line_start:].strip(" \t") == "":
+    if (line_start or at_line_start) and typed[line_start:].strip(" \t") == "":
         return typed[:line_start], typed[line_start:]
     return typed, ""
 

@@ -183,8 +183,9 @@ class Draft:
     """One completion, as the user would see it.
 
     `text` goes in at the cursor and replaces the next `replace` code points of the suffix (all on
-    the cursor's line). `mean_logprob` is the exact model's mean log-probability (nats) over the
-    draft's `token_count` tokens: `token_ids` are those of the raw draft, before the text filters.
+    the cursor's line), and the last `outdent` of the white space before the cursor. `mean_logprob`
+    is the exact model's mean log-probability (nats) over the draft's `token_count` tokens:
+    `token_ids` are those of the raw draft, before the text filters.
     """
 
     text: str
@@ -201,6 +202,7 @@ class Draft:
     checked: bool = False  # whether the large model has judged every token
     interventions: tuple[Intervention, ...] = ()
     problems: tuple[str, ...] = ()  # why it ranks behind others: errors that they do not have
+    outdent: int = 0  # only where nothing but white space stands before the cursor on its line
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from polydraft.completion.brackets import (
+    CLOSERS,
     is_quote,
     missing_closers,
     open_closers,
@@ -34,7 +35,8 @@ class View:
     multiline: bool
     line_may_go_on: bool  # past its end, while a bracket that the draft opened is open
     finish: Finish  # why the draft ended
-    line_before: str
+    line_before: str  # empty on a blank line
+    indent: str  # the white space before the cursor on a blank line; drafts count from column 0
     line_after: str
     previous_lines: tuple[str, ...]  # the last three non-blank lines above, nearest last
     next_line: str  # the first non-blank line below
@@ -47,39 +49,41 @@ class View:
     @property
     def on_blank_line(self) -> bool:
         """Whether only white space stands before the cursor on its line."""
-        return not self.line_before or self.line_before.isspace()
+        return not self.line_before
 
     @property
     def tail(self) -> str:
         """The rest of the line if it is nothing but closers and punctuation, else ""."""
         return self.line_after if _TAIL.fullmatch(self.line_after) else ""
 
-    @property
-    def expected_width(self) -> int:
-        """Columns of indentation to expect on a line that follows the one above."""
-        above = self.previous_lines[-1] if self.previous_lines else ""
-        deeper = self.width(self.indent_unit) if opens_block(above, self.language) else 0
-        return self.width(above) + deeper
-
     def width(self, line: str) -> int:
         """Columns of white space that `line` begins with."""
         tab = 4 if self.indent_unit == "\t" else len(self.indent_unit)
         return len(leading(line).expandtabs(tab))
 
-    def first_lead(self, lead: str) -> str:
-        """The part of `lead`, the white space a draft begins with, that belongs at the cursor.
+    def first_lead(self, line: str) -> str:
+        """The white space that a draft is to begin with whose first line is `line`.
 
-        On a blank line the draft may count from column 0 or from the cursor. It counts from
-        column 0 if it repeats what stands there and would else be deeper than a line can be.
+        On a blank line it is all of that line's: the draft's own, or what stands there if that can
+        not be meant.
         """
+        lead = leading(line)
         if not self.on_blank_line:
             return "" if self.line_before[-1].isspace() and lead.strip(" ") == "" else lead
-        existing = self.line_before
-        if self.width(existing + lead) <= self.expected_width:
-            return lead
-        if existing and lead.startswith(existing):
-            return lead[len(existing) :]
-        return "" if self.width(lead) < self.width(self.indent_unit) else lead
+        if self.width(lead) < self.width(self.indent):
+            return lead if self._may_outdent(line) else self.indent
+        return lead if lead.startswith(self.indent) else self.indent
+
+    def _may_outdent(self, line: str) -> bool:
+        """Whether a line shallower than the cursor's may take its place: not in an empty block."""
+        above = self.previous_lines[-1] if self.previous_lines else ""
+        body = line.lstrip()
+        leaves_empty = opens_block(above, self.language) and self.width(line) <= self.width(above)
+        return (
+            not self.line_after.strip()
+            and self.width(line) % self.width(self.indent_unit) == 0
+            and (not leaves_empty or body[:1] in CLOSERS)
+        )
 
 
 def leading(line: str) -> str:
@@ -118,6 +122,9 @@ def look(request: Request, multiline: bool, finish: Finish = Finish.STOP_TOKEN) 
     """Look around the cursor of `request`."""
     before, after = windows(request)
     above, _, line_before = before.rpartition("\n")
+    indent = ""
+    if line_before.isspace():
+        line_before, indent = "", line_before
     line_after, _, below = after.partition("\n")
     previous = [line for line in above.rsplit("\n", 40) if line.strip()]
     next_line = next((line for line in below.split("\n", 40)[:40] if line.strip()), "")
@@ -137,6 +144,7 @@ def look(request: Request, multiline: bool, finish: Finish = Finish.STOP_TOKEN) 
         ),
         finish=finish,
         line_before=line_before,
+        indent=indent,
         line_after=line_after,
         previous_lines=tuple(previous[-3:]),
         next_line=next_line,

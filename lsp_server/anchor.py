@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from polydraft.completion.prompt import out_of_indentation
 from polydraft.lsp_server.auto_close import LONGEST, may_close
 from polydraft.lsp_server.documents import word_before
 
@@ -46,9 +47,10 @@ class Anchor:
 def fresh_anchor(prefix: str, suffix: str) -> tuple[int, Anchor]:
     """Anchor at the cursor, or at the beginning of the identifier that the cursor stands in.
 
-    The half-typed name then stands whole behind the middle token.
+    The half-typed name then stands whole behind the middle token, and so does the indentation of a
+    line that holds nothing else.
     """
-    offset = len(prefix) - len(word_before(prefix))
+    offset = out_of_indentation(prefix, len(prefix) - len(word_before(prefix)))
     return offset, Anchor(prefix[:offset], suffix)
 
 

@@ -51,7 +51,8 @@ class Place:
 
     def accepting(self, draft: Draft) -> Place:
         """The place behind a draft once it is accepted here."""
-        return Place(self.prefix + draft.text, self.suffix[draft.replace :])
+        kept = self.prefix[: len(self.prefix) - draft.outdent]
+        return Place(kept + draft.text, self.suffix[draft.replace :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +108,12 @@ class DraftCache:
             if key[0] == path and entry.k >= k and prefix.startswith(entry.place.prefix)
         ]
         usable.sort(key=lambda item: len(item[1].place.prefix), reverse=True)
-        found: dict[tuple[str, int], Draft] = {}
+        found: dict[tuple[str, int, int], Draft] = {}
         for key, entry in usable:
             before = len(found)
             for draft in entry.drafts:
                 if (left := still_holds(draft, entry.place, here)) is not None:
-                    found.setdefault((left.text, left.replace), left)
+                    found.setdefault((left.text, left.replace, left.outdent), left)
             if len(found) > before:
                 self._entries.move_to_end(key)
         return tuple(found.values())[:k]
@@ -142,8 +143,8 @@ def still_holds(draft: Draft, made_at: Place, now: Place) -> Draft | None:
     if not now.prefix.startswith(made_at.prefix):
         return None
     typed = now.prefix[len(made_at.prefix) :]
-    if not draft.text.startswith(typed):
-        return None
+    if not draft.text.startswith(typed) or (typed and draft.outdent):
+        return None  # typed at another depth it would be another line
     rest = draft.text[len(typed) :]
     replaced = _replace_now(made_at.suffix, now.suffix, draft.replace, typed, rest)
     # A rest that equals what it replaces would change nothing.

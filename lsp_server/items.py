@@ -1,7 +1,8 @@
 """Drafts as the items of inline completion, and with all that is known about them.
 
 A range begins where the identifier at the cursor begins: editors compare the text from there to
-the cursor with the item and drop what does not match. It ends behind what the draft replaces.
+the cursor with the item and drop what does not match. It ends behind what the draft replaces. On a
+blank line it begins with the indentation that the draft takes back.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ def inline_items(
 
 
 def offered(document: Document, offset: int, named: NamedDraft, encoding: Encoding) -> OfferedDraft:
-    """A draft with all that is known about it; its range begins at the cursor."""
+    """A draft with all that is known about it; its range is what the draft alone replaces."""
     draft_id, draft = named
     return OfferedDraft(
         id=draft_id,
         text=draft.text,
         range=types.Range(
-            position_at(document, offset, encoding),
+            position_at(document, offset - draft.outdent, encoding),
             position_at(document, _end(document, offset, draft), encoding),
         ),
         mean_logprob=draft.mean_logprob,
@@ -88,12 +89,12 @@ def stats_of(answer: Answer) -> AnswerStats:
 def replacement(
     document: Document, offset: int, draft: Draft, encoding: Encoding
 ) -> tuple[str, str, types.Range]:
-    """The identifier before the cursor, the text replaced behind it, and the range of both."""
+    """The identifier before the cursor, the text replaced behind it, and the range of all."""
     line = position_at(document, offset, encoding).line
     word = word_before(document.text[document.line_starts[line] : offset])
     end = _end(document, offset, draft)
     range_ = types.Range(
-        position_at(document, offset - len(word), encoding),
+        position_at(document, offset - len(word) - draft.outdent, encoding),
         position_at(document, end, encoding),
     )
     return word, document.text[offset:end], range_

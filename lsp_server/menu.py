@@ -66,7 +66,9 @@ def menu_items(
     details = types.CompletionItemLabelDetails(description=_SOURCE)
     items = []
     for index, label in enumerate(_labels(texts, client.inserts_labels)):
-        draft_id, _ = drafts[index]
+        draft_id, draft = drafts[index]
+        kept = offset - draft.outdent
+        taken_back = document.text[kept:offset]
         _, _, range_ = replacements[index]
         hidden = label != texts[index].strip()
         items.append(
@@ -75,10 +77,10 @@ def menu_items(
                 label_details=details if client.label_details else None,
                 kind=types.CompletionItemKind.Text,
                 detail=_SOURCE,
-                documentation=_shown(document, offset, texts[index], client) if hidden else None,
+                documentation=_shown(document, kept, texts[index], client) if hidden else None,
                 sort_text=f"{index:04d}",
                 # Editors compare it with the identifier that is typed, also with one begun later.
-                filter_text=texts[index].lstrip(),
+                filter_text=taken_back + texts[index].lstrip(),
                 preselect=False,
                 text_edit=types.TextEdit(range_, texts[index]),
                 insert_text_format=types.InsertTextFormat.PlainText,

@@ -89,7 +89,9 @@ class DraftsParams:
 
 @dataclass(frozen=True, slots=True)
 class OfferedDraft:
-    """One draft: accepting it replaces `range`, which begins at the cursor, by `text`.
+    """One draft: accepting it replaces `range` by `text`.
+
+    The range begins at the cursor, or before it with the indentation that the draft takes back.
 
     `id` names it in `polydraft.accepted`; `mean_logprob` is in nats per token. The others are of a
     pair's draft: the `end` of each part is an offset into `text` in the client's encoding, and

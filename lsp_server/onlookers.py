@@ -38,7 +38,7 @@ class Onlooker:
         if self._acceptance is None:
             self._acceptance = Acceptance(self.recorder.add)
         ask, draft = offer
-        before = with_line_feeds(ask.document.text[: ask.offset])
+        before = with_line_feeds(ask.document.text[: ask.offset - draft.outdent])
         status = self.workspaces.of(ask.document.path).models.status
         large = status.large if status.large_state is LargeState.READY else None
         names = (_name(status.model), _name(large or ""))

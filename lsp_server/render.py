@@ -83,7 +83,7 @@ def draft_lines(page: Page, draft: Draft, *, marks: bool) -> list[tuple[int | No
     `marks`: show by characters, not by styles, what is draft and what is replaced.
     """
     line = page.lines[page.row]
-    before, rest = line[: page.column], line[page.column :]
+    before, rest = line[: page.column - draft.outdent], line[page.column :]
     replaced, after = rest[: draft.replace], rest[draft.replace :]
     replaced.stylize(_REPLACED)
     if marks and replaced.plain:

@@ -57,6 +57,7 @@ def draft_json(draft: Draft) -> Json:
     return {
         "text": draft.text,
         "replace": draft.replace,
+        "outdent": draft.outdent,
         "mean_logprob": _number(draft.mean_logprob),
         "token_count": draft.token_count,
         "drafter": draft.drafter,

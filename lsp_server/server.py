@@ -80,6 +80,7 @@ class PolydraftServer(LanguageServer):
         self.left = threading.Event()  # set when the client said `exit` or is gone
         self.exit_code: int | None = None  # as `exit` should end a process, once it came
         self.knows_folders = False  # the client has named its folders
+        self.shows_outdents = True
         self.menu = MenuClient()
         self.session = Session(self, services)
         self._loading: LoadingProgress | None = None
@@ -267,6 +268,8 @@ def _initialize(ls: PolydraftServer, params: types.InitializeParams) -> None:
         options = types.CompletionOptions(trigger_characters=[".", "("])
         ls.feature(types.TEXT_DOCUMENT_COMPLETION, options)(_completion)
         ls.menu = menu_client(params)
+    # Its own ghost text leaves out as many characters as stand before the cursor.
+    ls.shows_outdents = not params.client_info or params.client_info.name != "Neovim"
     ls.knows_folders = bool(params.workspace_folders)
     ls.session.initialize(ls.folders(), params.initialization_options)
 
@@ -292,7 +295,8 @@ async def _inline_completion(
     invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
     trigger = Trigger.INVOKED if invoked else Trigger.AUTOMATIC
     answer = await ls.answer(params.text_document.uri, place, trigger)
-    return types.InlineCompletionList(items=inline_items(*place, answer.drafts, ls.encoding))
+    drafts = [each for each in answer.drafts if ls.shows_outdents or not each[1].outdent]
+    return types.InlineCompletionList(items=inline_items(*place, drafts, ls.encoding))
 
 
 async def _completion(ls: PolydraftServer, params: types.CompletionParams) -> types.CompletionList:

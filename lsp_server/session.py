@@ -303,7 +303,8 @@ class Session:
         if offered is None:
             return
         ask, draft = offered
-        path, before = ask.document.path, with_line_feeds(ask.document.text[: ask.offset])
+        path = ask.document.path
+        before = with_line_feeds(ask.document.text[: ask.offset - draft.outdent])
         if path is not None:
             text = before[before.rfind("\n") + 1 :] + draft.text
             self._ngrams.accept(self.workspaces.root_of(path), path, text)

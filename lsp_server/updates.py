@@ -26,7 +26,7 @@ from polydraft.lsp_server.flights import Flight
 from polydraft.lsp_server.turns import Asked, Turns
 
 Remember = Callable[[Ask, Answer], None]
-_Key = tuple[str, int]  # what the user would see of a draft
+_Key = tuple[str, int, int]  # what the user would see of a draft
 _Account = tuple[_Key, bool, tuple[Part, ...], tuple[SwitchEvent, ...]]  # and who stands for it
 
 
@@ -77,7 +77,7 @@ class Updates:
 
 
 def _key(draft: Draft) -> _Key:
-    return draft.text, draft.replace
+    return draft.text, draft.replace, draft.outdent
 
 
 def _account(draft: Draft) -> _Account:

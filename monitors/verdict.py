@@ -23,7 +23,7 @@ _TOLD = 2  # reasons
 def ask(draft: Draft, request: Request, page: Page, broker: Broker) -> Answer[tuple[Problem, ...]]:
     """What the analyser will say of a finished draft."""
     question = Question(Buffer(page.path, page.language, _filled(request, draft)), 0, page.others)
-    key = ("problems", *page.fingerprint, page.line, draft.text, draft.replace)
+    key = ("problems", *page.fingerprint, page.line, draft.text, draft.replace, draft.outdent)
     return broker.ask(key, lambda analyser: analyser.problems(question, HANG))
 
 
@@ -54,7 +54,8 @@ def breaks_syntax(draft: Draft, request: Request) -> bool:
 
 
 def _filled(request: Request, draft: Draft) -> str:
-    return request.prefix + draft.text + request.suffix[draft.replace :]
+    kept = request.prefix[: len(request.prefix) - draft.outdent]
+    return kept + draft.text + request.suffix[draft.replace :]
 
 
 def _broken(text: str, language: str) -> int:
@@ -82,11 +83,11 @@ def _complaints(
     if broker is None:
         return [()] * len(drafts)
     answers = [ask(draft, request, page, broker) for draft in drafts]
-    start = len(request.prefix)
     found = []
     for draft, answer in zip(drafts, answers, strict=True):
         if not answer.wait(poll) or answer.value is None:
             return [()] * len(drafts)
+        start = len(request.prefix) - draft.outdent
         end = start + len(draft.text)
         found.append(tuple(each for each in answer.value if start <= each.end and each.start < end))
     return found

@@ -34,7 +34,7 @@ Write = Callable[[Request], Sequence[str | Draft]]
 STEP_S = 0.001  # how long a held fake "decodes" between two looks at its cancel token
 
 
-def draft(text: str, *, replace: int = 0) -> Draft:
+def draft(text: str, *, replace: int = 0, outdent: int = 0) -> Draft:
     return Draft(
         text=text,
         mean_logprob=-0.5,
@@ -42,6 +42,7 @@ def draft(text: str, *, replace: int = 0) -> Draft:
         drafter="greedy",
         finish=Finish.LINE,
         replace=replace,
+        outdent=outdent,
     )
 
 

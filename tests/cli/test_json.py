@@ -78,6 +78,7 @@ def test_a_completion_has_the_documented_fields(shell: Shell, place: str) -> Non
     assert result.json["drafts"][0] == {
         "text": "1😀",
         "replace": 1,
+        "outdent": 0,
         "mean_logprob": -0.25,
         "token_count": 2,
         "drafter": "superposed",

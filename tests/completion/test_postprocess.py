@@ -55,9 +55,11 @@ def test_all_filters(case: dict[str, Any]) -> None:
     if "expect" not in case:
         assert finished is None
         return
-    assert finished == Finished(case["expect"], case.get("replace", 0))
+    around = case.get("replace", 0), case.get("outdent", 0)
+    assert finished == Finished(case["expect"], *around)
     if "result" in case:  # the document, as the editor shows it after the draft is accepted
         before, after = case["document"].split("▮")
+        before = before[: len(before) - finished.outdent]
         assert before + finished.text + after[finished.replace :] == case["result"]
 
 
@@ -80,6 +82,9 @@ def test_no_text_breaks_the_filters(
     assert visible_key(finished.text)
     assert "\ufffd" not in finished.text
     assert "\n" not in after[: finished.replace] and "\r" not in after[: finished.replace]
+    taken_back = before[len(before) - finished.outdent :]
+    assert not taken_back.strip(" \t")
+    assert not finished.outdent or not before.split("\n")[-1].split("\r")[-1].strip()
     if not multiline:
         assert "\n" not in finished.text
 

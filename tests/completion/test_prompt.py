@@ -247,6 +247,19 @@ def test_typed_indentation_alone_is_held_back() -> None:
     assert more.held_back == ""
 
 
+def test_an_anchor_in_an_indentation_stands_at_column_0() -> None:
+    """So the model may leave the block, and the prompt stays when the line is typed."""
+    for anchor in (None, 9, 11, 13):
+        request = Request("def f():\n    ", "\nx", anchor=anchor)
+        prompt = build_prompt(request, ByteTokenizer(), QWEN)
+        assert text_of(request, QWEN) == "<pre>def f():\n<suf>\nx<mid>▮"
+        assert prompt.held_back == "    "
+    typed = Request("def f():\n    re", "\nx", anchor=13)
+    assert text_of(typed, QWEN) == "<pre>def f():\n<suf>\nx<mid>▮    re"
+    behind = Request("def f():\n    re", "\nx", anchor=14)
+    assert text_of(behind, QWEN) == "<pre>def f():\n    r<suf>\nx<mid>▮e"
+
+
 def test_typed_text_beyond_its_share_is_settled_at_the_end_of_a_word() -> None:
     typed = "alpha beta gamma delta " * 20
     request = Request("x" + typed, "", anchor=1, budget=Budget(prompt_tokens=256))

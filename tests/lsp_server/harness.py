@@ -94,6 +94,7 @@ class Editor:
         configuration: bool = False,
         watch: bool = False,
         progress: bool = False,
+        name: str = "",
     ) -> types.InitializeResult:
         capabilities = types.ClientCapabilities(
             general=types.GeneralClientCapabilities(position_encodings=encodings),  # type: ignore[arg-type]
@@ -112,6 +113,7 @@ class Editor:
         result = await self.client.initialize_async(
             types.InitializeParams(
                 capabilities=capabilities,
+                client_info=types.ClientInfo(name) if name else None,
                 root_uri=root.as_uri() if root else None,
                 workspace_folders=[folder_of(path) for path in folders] or None,
                 # A slow machine must not cut short what a test holds up.

@@ -21,6 +21,14 @@ def test_inside_an_identifier_the_anchor_is_its_beginning() -> None:
     assert next_anchor(None, "x = foo_b", "")[0] == 4
 
 
+def test_in_an_indentation_the_anchor_is_the_line_s_beginning() -> None:
+    offset, state = next_anchor(None, "if x:\n    y\n    ", "\nz")
+    assert offset == 12
+    for line in ("    fo", "fo", "\t", ""):  # it holds whatever the indentation becomes
+        assert next_anchor(state, "if x:\n    y\n" + line, "\nz") == (12, state)
+    assert next_anchor(None, "if x:\n    fo", "")[0] == 6
+
+
 def test_typing_on_keeps_the_anchor() -> None:
     offset, state = next_anchor(None, "x = ", ")\n")
     for typed in ("f", "fo", "foo", "foo(", "foo(a, b"):

@@ -146,6 +146,14 @@ def test_a_place_leads_to_where_its_drafts_are_accepted(
     assert here.accepting(draft(text, replace=1)) == Place(prefix + text, suffix[1:])
 
 
+def test_a_draft_that_takes_indentation_back_is_not_typed_at_another_depth() -> None:
+    cache = cached(draft("else:", outdent=4), draft("every()"), prefix="if x:\n        ")
+    assert found(cache, "if x:\n        ") == [("else:", 0), ("every()", 0)]
+    assert found(cache, "if x:\n        e") == [("very()", 0)]
+    here = Place("if x:\n        ", "\n")
+    assert here.accepting(draft("else:", outdent=4)) == Place("if x:\n    else:", "\n")
+
+
 words = st.text("ab(", min_size=1, max_size=6)
 anything = st.text('ab()[]" \n', max_size=8)
 

@@ -89,6 +89,18 @@ def test_several_lines_are_shown_as_code_of_the_document_indented_as_they_will_b
     )
 
 
+def test_an_entry_takes_indentation_back() -> None:
+    document = opened(types.TextDocumentItem("file:///a.py", "python", 1, "if x:\n        "))
+    drafts = [("1.0", draft("else:\n        y()", outdent=4))]
+    [entry] = menu_items(document, 14, drafts, types.PositionEncodingKind.Utf16, MARKDOWN)
+    range_ = types.Range(types.Position(1, 4), types.Position(1, 8))
+    assert entry.text_edit == types.TextEdit(range_, "else:\n        y()")
+    assert entry.filter_text == "    else:\n        y()"  # begins as the range does
+    assert entry.documentation == types.MarkupContent(
+        types.MarkupKind.Markdown, "```python\nelse:\n    y()\n```"
+    )
+
+
 def test_a_fence_in_a_draft_does_not_end_the_code() -> None:
     (entry,) = entries("", '"""\n```\ncode\n```\n"""')
     assert isinstance(entry.documentation, types.MarkupContent)

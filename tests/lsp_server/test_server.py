@@ -52,6 +52,24 @@ async def test_the_range_begins_with_the_typed_fragment_and_covers_what_is_repla
         assert first.command.arguments != second.command.arguments
 
 
+async def test_the_range_begins_with_the_indentation_that_a_draft_takes_back() -> None:
+    provider = writing(draft("else:", outdent=4), draft("y()"))
+    async with editing(provider, text="if x:\n        \n") as editor:
+        first, second = (await editor.ask(1, 8)).items
+        own, _ = (await editor.drafts(1, 8, k=2))["drafts"]
+    assert first.insert_text == "else:"
+    assert first.range == types.Range(types.Position(1, 4), types.Position(1, 8))
+    assert second.range == types.Range(types.Position(1, 8), types.Position(1, 8))
+    assert own["range"]["start"] == {"line": 1, "character": 4}
+
+
+async def test_neovim_s_own_ghost_text_gets_no_draft_that_it_would_show_wrongly() -> None:
+    provider = writing(draft("else:", outdent=4), draft("y()"))
+    async with editing(provider, text="if x:\n        \n", name="Neovim") as editor:
+        assert await editor.inline(1, 8) == ["y()"]
+        assert len((await editor.drafts(1, 8, k=2))["drafts"]) == 2  # our client shows both
+
+
 async def test_the_command_of_an_item_is_one_that_the_server_executes() -> None:
     async with editing(writing("1"), text="x = ") as editor:
         (item,) = (await editor.ask(0, 4)).items

@@ -150,11 +150,12 @@ class Server:
         _, found, typed = self.prefix(params).replace("\r\n", "\n").rpartition(scenario["at"])
         position = params["position"]
         end = {**position, "character": position["character"] + scenario.get("replace", 0)}
+        start = {**position, "character": position["character"] - scenario.get("outdent", 0)}
         return [
             {
                 "id": f"{params['position']['character']}.{index}",
                 "text": text[len(typed) :],
-                "range": {"start": position, "end": end},
+                "range": {"start": start, "end": end},
                 "meanLogprob": -0.25 * (index + 1),
                 "tokenCount": 4,
                 "drafter": "greedy" if index == 0 else "beam",

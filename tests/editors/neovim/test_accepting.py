@@ -121,6 +121,29 @@ def test_a_line_of_blanks_takes_a_draft(nvim: Any) -> None:
     nvim.wait_text("    return x")
 
 
+def test_a_draft_may_take_indentation_back(nvim: Any) -> None:
+    nvim.scenario(at="        ", drafts=["else:\n        y()"], outdent=4)
+    nvim.start("if x:\n")
+    nvim.keys("o<C-u>        ")
+    nvim.wait_ghost("else:\n        y()")
+    [first, *_] = nvim.ghost()
+    assert (first["how"], first["at"]) == ("overlay", [1, 4])  # where it will stand
+    nvim.keys("<Tab>")
+    nvim.wait_text("if x:", "    else:", "        y()")
+    nvim.keys("<C-o>u")
+    nvim.wait_text("if x:", "        ")
+
+
+def test_typed_at_another_depth_such_a_draft_is_gone(nvim: Any) -> None:
+    nvim.scenario(at="        ", drafts=["else:"], outdent=4)
+    nvim.start("if x:\n")
+    nvim.keys("o<C-u>        ")
+    nvim.wait_ghost("else:")
+    nvim.scenario(at="nowhere", drafts=[])
+    nvim.keys("e")
+    nvim.wait_ghost("")
+
+
 def test_without_a_draft_the_key_does_what_it_did(nvim: Any) -> None:
     before = "vim.keymap.set('i', '<M-End>', function() return 'mine' end, { expr = true })"
     nvim.start(before=before, name="file.txt")

@@ -121,6 +121,15 @@ def test_the_list_goes_back_to_insert_mode(nvim: Any, poll: Any) -> None:
     nvim.wait_text("f(x = foo(", "  1)!)")
 
 
+def test_a_listed_draft_takes_indentation_back(nvim: Any, poll: Any) -> None:
+    nvim.scenario(at="        ", drafts=["else:"], outdent=4)
+    nvim.start("if x:\n")
+    nvim.keys("o<C-u>        <Cmd>Polydraft drafts<CR>")
+    poll(lambda: nvim.get("#vim.api.nvim_list_wins()") == 2)
+    nvim.keys("1")
+    nvim.wait_text("if x:", "    else:")
+
+
 def test_the_list_is_closed_by_q(nvim: Any, poll: Any) -> None:
     nvim.start("x = \n")
     nvim.keys("$:Polydraft drafts<CR>")

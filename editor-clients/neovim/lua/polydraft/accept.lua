@@ -16,20 +16,21 @@ M.piece_of = {
   line = text.next_line,
 }
 
---- Put text at a place, in place of some bytes behind it, and the cursor behind the text.
+--- Put text at a place, in place of some bytes around it, and the cursor behind the text.
 ---@param place polydraft.Place
 ---@param new string with LF line ends
----@param tail integer
+---@param tail integer bytes behind the place
+---@param outdent integer bytes before it
 ---@return integer column of the cursor, which Normal mode may not keep behind a line
-function M.insert(place, new, tail)
+function M.insert(place, new, tail, outdent)
   -- A file with CR LF that is edited as a Unix file has the CR as its lines' last character.
   local ending = place.line:sub(-1) == '\r' and '\r' or ''
   local lines = vim.split(new, '\n')
   for i = 1, #lines - 1 do
     lines[i] = lines[i] .. ending
   end
-  local row, col = place.row, place.col
-  vim.api.nvim_buf_set_text(place.buf, row, col, row, col + tail, lines)
+  local row, col = place.row, place.col - outdent
+  vim.api.nvim_buf_set_text(place.buf, row, col, row, place.col + tail, lines)
   local column = #lines[#lines] + (#lines == 1 and col or 0)
   vim.api.nvim_win_set_cursor(0, { row + #lines, column })
   return column
@@ -41,7 +42,7 @@ function M.apply(piece)
   if not fit then return end
   local new = M.piece_of[piece](fit.rest)
   local whole = new == fit.rest
-  M.insert(here, new, whole and tail or 0)
+  M.insert(here, new, whole and tail or 0, fit.outdent)
   session.accepted(fit, new, whole)
 end
 

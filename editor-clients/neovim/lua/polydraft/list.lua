@@ -58,7 +58,8 @@ local function insert(list, fit)
     vim.notify('polydraft: the text has changed since the drafts were made', vim.log.levels.WARN)
     return
   end
-  local column = accept.insert(place, fit.rest, offers.tail(list.offer, fit.draft))
+  local tail = offers.tail(list.offer, fit.draft)
+  local column = accept.insert(place, fit.rest, tail, fit.outdent)
   if client then telling.accepted(client, fit.draft.id, place.buf) end
   if not list.inserting then return end
   vim.cmd.startinsert { bang = column >= #vim.api.nvim_get_current_line() }
@@ -108,11 +109,12 @@ local function show(list)
   opened = list
 end
 
+---@param offer polydraft.Offer
 ---@param drafts polydraft.Draft[]
 ---@return polydraft.Fit[]
-local function as_fits(drafts)
+local function as_fits(offer, drafts)
   return vim.tbl_map(function(draft)
-    return { draft = draft, rest = draft.text }
+    return { draft = draft, rest = draft.text, outdent = offers.outdent(offer, draft) }
   end, drafts)
 end
 
@@ -122,7 +124,7 @@ function M.on_better_drafts(params)
   local list = opened
   if not list or list.offer.request ~= params.requestId then return end
   if not vim.api.nvim_buf_is_valid(list.buf) or #params.drafts == 0 then return end
-  list.fits = as_fits(params.drafts)
+  list.fits = as_fits(list.offer, params.drafts)
   list.rows = page.write(list.buf, list.fits, list.offer.encoding)
 end
 
@@ -148,7 +150,7 @@ function M.open()
     end
     if vim.api.nvim_get_current_buf() ~= place.buf then return end
     local offer = offers.new(place, drafts, client.offset_encoding, asking, true)
-    show { fits = as_fits(drafts), offer = offer, place = place, inserting = inserting }
+    show { fits = as_fits(offer, drafts), offer = offer, place = place, inserting = inserting }
   end, place.buf)
   asking = request
 end

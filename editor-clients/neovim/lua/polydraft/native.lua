@@ -27,7 +27,7 @@ local function take_piece(item, next_piece)
   local typed = math.max(0, here.col - start)
   local piece = next_piece(whole:sub(typed + 1))
   if typed + #piece >= #whole then return item end
-  accept.insert(here, piece, 0)
+  accept.insert(here, piece, 0, 0)
   local client, id = client_of(), vim.tbl_get(item, 'command', 'arguments', 1)
   if client and id then telling.partly_accepted(client, id, text.utf16_length(piece)) end
 end

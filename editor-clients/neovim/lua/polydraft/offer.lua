@@ -46,6 +46,7 @@ local M = {}
 ---@class polydraft.Fit
 ---@field draft polydraft.Draft
 ---@field rest string what is not typed yet
+---@field outdent integer bytes of indentation before the cursor that the draft takes back
 
 --- The cursor of the current window.
 ---@return polydraft.Place
@@ -99,6 +100,16 @@ function M.tail(offer, draft)
   return math.max(0, text.to_bytes(place.line, last.character, offer.encoding) - place.col)
 end
 
+--- How many bytes of indentation before the cursor a draft takes back.
+---@param offer polydraft.Offer
+---@param draft polydraft.Draft
+---@return integer
+function M.outdent(offer, draft)
+  local place, first = offer.place, draft.range.start
+  if first.line ~= place.row then return 0 end
+  return math.max(0, place.col - text.to_bytes(place.line, first.character, offer.encoding))
+end
+
 --- What was typed between the anchor and the cursor; nil if the text around has changed as well.
 ---@param offer polydraft.Offer
 ---@param here polydraft.Place
@@ -123,7 +134,11 @@ function M.fitting(offer, here)
   local typed, fits = M.typed(offer, here), {}
   for _, draft in ipairs(typed and offer.drafts or {}) do
     local rest = text.rest(draft.text, typed --[[@as string]])
-    if rest and rest ~= '' then fits[#fits + 1] = { draft = draft, rest = rest } end
+    local back = M.outdent(offer, draft)
+    local elsewhere = back > 0 and typed ~= '' -- typed at another depth it is another line
+    if rest and rest ~= '' and not elsewhere then
+      fits[#fits + 1] = { draft = draft, rest = rest, outdent = back }
+    end
   end
   return fits
 end

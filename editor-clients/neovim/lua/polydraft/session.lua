@@ -71,6 +71,7 @@ local function present()
     line = here.line,
     rest = fit.rest,
     tail = offers.tail(offer, fit.draft),
+    outdent = fit.outdent,
     count = offer.complete and #fits > 1 and ('(%d/%d)'):format(index, #fits) or nil,
   }
   telling.shown(client, fit.draft.id, fit.rest)

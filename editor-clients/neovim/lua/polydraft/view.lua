@@ -2,7 +2,8 @@
 --
 -- Marks have fixed ids, so that a new text moves them in place and nothing flickers. A draft may
 -- replace text behind the cursor. Where that text survives in the draft, the ghost is put around
--- it; else the rest of the line is covered by what it will be.
+-- it; else the rest of the line is covered by what it will be. A draft that takes indentation back
+-- is drawn where it will stand, before the cursor.
 
 local text = require('polydraft.text')
 
@@ -41,6 +42,7 @@ end
 ---@field line string the whole line as it is
 ---@field rest string what the draft adds
 ---@field tail integer bytes behind the cursor that the draft replaces
+---@field outdent integer bytes of indentation before the cursor that the draft takes back
 ---@field count? string such as (1/3)
 
 ---@alias polydraft.Mark { col: integer, opts: vim.api.keyset.set_extmark }
@@ -75,14 +77,15 @@ local function over(ghost, first, behind)
   local width = vim.fn.strdisplaywidth(ghost.line:sub(ghost.col + 1))
   local blank = (' '):rep(math.max(0, width - vim.api.nvim_strwidth(first .. behind)))
   local chunks = { { first, 'PolydraftGhost' }, { behind .. blank, 'Normal' } }
-  return { { col = ghost.col, opts = { virt_text = chunks, virt_text_pos = 'overlay' } } }
+  local opts = { virt_text = chunks, virt_text_pos = 'overlay' }
+  return { { col = ghost.col - ghost.outdent, opts = opts } }
 end
 
 ---@param ghost polydraft.Ghost
 ---@return polydraft.Mark[]
 local function layout(ghost)
   local tabstop = vim.bo[ghost.buf].tabstop
-  local column = vim.fn.strdisplaywidth(ghost.line:sub(1, ghost.col))
+  local column = vim.fn.strdisplaywidth(ghost.line:sub(1, ghost.col - ghost.outdent))
   local lines = vim.split(ghost.rest, '\n')
   local first = text.expand_tabs(lines[1], column, tabstop)
   local behind = ghost.line:sub(ghost.col + ghost.tail + 1):gsub('\r$', '')
@@ -95,7 +98,7 @@ local function layout(ghost)
   if moves then
     marks, covered = over(ghost, first, ''), true
   else
-    marks = around(ghost, first)
+    marks = ghost.outdent == 0 and around(ghost, first) or nil
     covered = marks == nil
     marks = marks or over(ghost, first, behind)
   end
