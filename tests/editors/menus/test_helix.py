@@ -43,7 +43,13 @@ def press_until(desk: Any, expected: str, seconds: float = 20.0) -> str:
 
 
 def save(desk: Any) -> None:
-    desk.terminal.keys("Escape")
+    def in_normal_mode(screen: str) -> bool:
+        if "NOR" in screen:
+            return True
+        desk.terminal.keys("Escape")  # the first may only close a menu that has opened meanwhile
+        return False
+
+    desk.terminal.wait_for(in_normal_mode, every=0.3)
     desk.terminal.type(":write")
     desk.terminal.keys("Enter")
     desk.terminal.wait_for("written")

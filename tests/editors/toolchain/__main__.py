@@ -1,4 +1,4 @@
-"""python -m tests.editors.toolchain [vsix | pin SUITE PACKAGE...]"""
+"""python -m tests.editors.toolchain [vsix | stylua | pin SUITE PACKAGE...]"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 import time
 
 from tests.editors.toolchain import MissingEditor, Toolchain, debian
+from tests.editors.toolchain.stylua import CLIENT, out_of_style
 
 
 def main(arguments: list[str]) -> int:
@@ -22,6 +23,10 @@ def main(arguments: list[str]) -> int:
             print(f"All editors are in {toolchain.root} ({took:.0f} s).", file=sys.stderr)
         case ["vsix"]:
             print(toolchain.vsix())
+        case ["stylua"]:
+            files = sorted(CLIENT.rglob("*.lua"))
+            for file in out_of_style(toolchain.node(), toolchain.stylua(), files, write=True):
+                print(f"put right: {file}", file=sys.stderr)
         case ["pin", suite, *packages]:
             print("\n".join(debian.rows(suite, packages)))
         case _:

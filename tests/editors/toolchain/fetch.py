@@ -61,7 +61,7 @@ def hold_to(content: bytes, wanted: str, what: str) -> bytes:
 def npm_package(entry: dict[str, Any], into: Path) -> None:
     """An npm package's own files, without its dependencies and without running its scripts."""
     name, version = entry["package"], entry["version"]
-    url = f"{NPM}/{name}/-/{name}-{version}.tgz"
+    url = f"{NPM}/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
     content = hold_to(fetch(url), entry["integrity"], url)
     untar(content, into, keep=lambda path: path.partition("/")[2])
 

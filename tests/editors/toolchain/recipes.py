@@ -29,6 +29,10 @@ def node(part: Part, into: Path, final: Path) -> None:
     _answers(into / "bin" / "node", "--version", f"v{part.version}")
 
 
+def stylua(part: Part, into: Path, final: Path) -> None:
+    fetch.npm_package(part.entry, into)
+
+
 def npm(tools: Tools, part: Part, into: Path, final: Path) -> None:
     fetch.npm_package(part.entry, into / "package")
     (into / "bin").mkdir()

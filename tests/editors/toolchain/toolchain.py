@@ -44,6 +44,10 @@ class Toolchain:
     def npm(self) -> Path:
         return self._part("npm", functools.partial(recipes.npm, self)) / "bin" / "npm"
 
+    def stylua(self) -> Path:
+        """The folder of its library for Node."""
+        return self._part("stylua", recipes.stylua)
+
     def code_server(self) -> Path:
         """The script that Node runs."""
         build = functools.partial(recipes.code_server, self)
@@ -79,6 +83,7 @@ class Toolchain:
         for program in (
             self.node,
             self.npm,
+            self.stylua,
             self.code_server,
             self.nvim011,
             self.nvim012,
