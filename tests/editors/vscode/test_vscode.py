@@ -47,6 +47,14 @@ def oldest(person: Person) -> Person:
 '''
 
 
+GRADE = '''\
+def grade(score):
+    if score > 90:
+        return "A"
+    elif score > 80:
+        return "B"'''
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     family = tmp_path / "family"
@@ -81,6 +89,34 @@ def test_ghost_text_cycling_and_accepting(window: Window, folder: Path) -> None:
         assert code.text == f"{TREE}    ret{shown}"
         code.press("Control+KeyZ")
         assert code.text == f"{TREE}    ret{shown[: -len(rest)]}"
+
+
+def test_a_draft_takes_back_the_indentation_that_the_editor_wrote(
+    window: Window, folder: Path
+) -> None:
+    (folder / "grade.py").write_text(GRADE)
+    with window(folder) as code:
+        code.open("grade.py")
+        code.until_ready()
+        code.press("Enter")
+        assert code.text == f"{GRADE}\n        "
+        shown = code.until_ghost(insist=True)
+        assert shown.startswith("elif score > ")
+        code.press("Tab")
+        until(lambda: code.ghost != shown, "the draft to be taken")
+        assert code.text == f"{GRADE}\n    {shown}"
+        code.press("Control+KeyZ")
+        assert code.text == f"{GRADE}\n        "
+
+
+def test_text_that_has_no_file(window: Window, folder: Path) -> None:
+    with window(folder) as code:
+        code.until_ready()
+        code.command("File: New Untitled Text File")
+        code.page.locator(".monaco-editor").first.wait_for()
+        code.draft_for("def add(a, b):\n    return ")
+        code.press("Tab")
+        until(lambda: "a + b" in code.text, "the draft to be taken")
 
 
 def test_the_drafts_side_by_side(window: Window, folder: Path) -> None:
