@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .PHONY: help demo test test-fast check editors pictures schemas format vsix release bench bench-decode bench-drafters bench-guessers \
-        bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-typing bench-vscode bench-memory \
+        bench-infilling bench-pair bench-switching bench-llama bench-scaling bench-accuracy bench-attention bench-ngrams bench-context bench-indentation bench-typing bench-vscode bench-memory \
         bench-monitors bench-rules bench-gpu clean
 
 help:           ## list the targets
@@ -101,6 +101,9 @@ bench-attention: $(STAMP) ## shared-prefix attention against one masked call
 
 bench-ngrams: $(STAMP) ## the workspace's n-grams: memory, speed, and whether they are right
 	@$(BIN)/python -m benchmarks.ngrams $(ARGS)
+
+bench-indentation: $(STAMP) ## drafts on a line that the editor has indented: is their depth right
+	@$(BIN)/python -m benchmarks.indentation $(ARGS)
 
 bench-context: $(STAMP) ## what text of other files buys where it is needed, and costs
 	@$(BIN)/python -m benchmarks.context $(ARGS)
