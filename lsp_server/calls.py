@@ -16,6 +16,7 @@ from concurrent.futures import CancelledError
 from polydraft.completion.types import Cancelled, Completion, Draft
 from polydraft.lsp_server.anchor import Anchor, next_anchor
 from polydraft.lsp_server.asks import Answer, Trigger, answered
+from polydraft.lsp_server.debounce import Debounce
 from polydraft.lsp_server.documents import Document
 from polydraft.lsp_server.draft_cache import DraftCache
 from polydraft.lsp_server.event_loop import either
@@ -62,12 +63,17 @@ class Calls:
             workspaces, self._turns, self._anchors, self._cache, self._flights, self._launcher
         )
         self._updates = Updates(self._turns, self._cache, remember)
+        self._debounce = Debounce()
 
     # --- what becomes of them ---
 
     def turn(self, uri: str) -> Turn:
         """A new request has come: the one that was the newest is answered without drafts."""
         return self._turns.begin(uri)
+
+    def typed(self) -> None:
+        """A key has changed a document."""
+        self._debounce.key(asyncio.get_running_loop().time())
 
     def forget_drafts(self) -> None:
         """Drop all drafts, also those in work, except for the requests that wait for them."""
@@ -172,12 +178,14 @@ class Calls:
     async def _call(self, asked: Asked) -> Answer:
         """Have the engine answer; without drafts where it was overtaken."""
         turn, request = asked.turn, asked.request
+        self._end(self._flights.of(turn.uri))
+        if asked.ask.trigger is Trigger.AUTOMATIC and not await self._time_to_call(asked):
+            return Answer()
         models = self._workspaces.of(asked.ask.document.home).models
         in_use = models.in_use
         if in_use is None:
             models.remind()
             return Answer()
-        self._end(self._flights.of(turn.uri))
         offset, anchor = next_anchor(self._anchors.get(turn.uri), request.prefix, request.suffix)
         self._anchors[turn.uri] = anchor
         flight = Flight(turn.uri, asked.place, request.k, in_use)
@@ -194,6 +202,13 @@ class Calls:
         if flight.error is not None and not isinstance(flight.error, (Cancelled, CancelledError)):
             raise flight.error
         return Answer()
+
+    async def _time_to_call(self, asked: Asked) -> bool:
+        """Wait for the next key where it is near; whether no newer request has come meanwhile."""
+        wait = self._debounce.wait(asked.request.prefix, asyncio.get_running_loop().time())
+        if wait:
+            await asyncio.wait({asked.turn.over}, timeout=wait)
+        return not asked.turn.over.done()
 
     async def _ready(self, flight: Flight, asked: Asked) -> None:
         """Wait for a call to have what the client is to be answered with."""
@@ -222,6 +237,7 @@ class Calls:
 
     def first(self, flight: Flight, draft: Draft) -> None:
         self._keep(flight, [draft])
+        self._has_drafted(flight)
         flight.hear_first(draft)
         if flight.tell_first is not None:
             flight.tell_first(draft)
@@ -244,6 +260,8 @@ class Calls:
                 self._cache.discard(uri, place.prefix, place.suffix)
             else:
                 self._cache.store(uri, place.prefix, place.suffix, flight.k, completion.drafts)
+        if completion is not None and completion.drafts:
+            self._has_drafted(flight)
         flight.land(found, completion, error)
         asked = completion is not None and bool(completion.stats.escalated)
         self._idle.served(flight, asked=asked)
@@ -256,6 +274,11 @@ class Calls:
             if flight.early is not None and not isinstance(error, (Cancelled, CancelledError)):
                 logger.warning("the large model failed behind an answer", exc_info=error)
             self._idle.catch_up(uri)
+
+    def _has_drafted(self, flight: Flight) -> None:
+        """There is a draft; how long the first one took counts."""
+        if not flight.ahead and not flight.known:
+            self._debounce.drafted(asyncio.get_running_loop().time() - flight.launched_at)
 
     def _keep(self, flight: Flight, drafts: Sequence[Draft]) -> None:
         """Serve drafts that are not final, if the client can be told of better ones later."""

@@ -49,6 +49,7 @@ class Flight:
     in_use: InUse
     ahead: bool = False
     tell_first: Callable[[Draft], None] | None = None
+    launched_at: float = field(default_factory=lambda: asyncio.get_running_loop().time())
     deadline: Deadline = Deadline()
     text: str = ""
     known: Sequence[Draft] = ()

@@ -190,6 +190,7 @@ class Session:
 
     def typed(self, document: Document, offset: int) -> None:
         """The user has typed up to `offset`: a request for drafts there will follow."""
+        self._calls.typed()
         workspace = self.workspaces.of(document.home)
         settings = workspace.settings.current
         if (
