@@ -201,7 +201,10 @@ class Typist:
             if items and stroke.first_at is None:
                 stroke.first_at = stroke.answered_at
             column = _position(page.left).character
-            self._show([each.insert_text[column - each.range.start.character :] for each in items])
+            # A draft that takes indentation back is no way to go on typing.
+            blank = not page.left[page.left.rfind("\n") + 1 :].strip()
+            here = [each for each in items if not blank or each.range.start.character == column]
+            self._show([each.insert_text[column - each.range.start.character :] for each in here])
 
 
 def _position(before: str) -> types.Position:

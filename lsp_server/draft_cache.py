@@ -84,8 +84,17 @@ class DraftCache:
     def store(self, path: str, prefix: str, suffix: str, k: int, drafts: Sequence[Draft]) -> None:
         """Keep the drafts made at a place for a request of `k`, in place of older ones there.
 
-        No drafts mean that the model has none: see `knows`.
+        No drafts mean that the model has none: see `knows`. Those that take indentation back hold
+        as well where the user has taken it back.
         """
+        for depth in {draft.outdent for draft in drafts} - {0}:
+            shallower = prefix[: len(prefix) - depth]
+            if (path, shallower, suffix) not in self._entries:
+                there = [replace(each, outdent=0) for each in drafts if each.outdent == depth]
+                self._put(path, shallower, suffix, k, there)
+        self._put(path, prefix, suffix, k, drafts)
+
+    def _put(self, path: str, prefix: str, suffix: str, k: int, drafts: Sequence[Draft]) -> None:
         self._drop((path, prefix, suffix))
         entry = _Entry(Place(prefix, suffix), k, tuple(drafts))
         self._entries[path, prefix, suffix] = entry

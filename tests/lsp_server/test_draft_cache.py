@@ -150,6 +150,8 @@ def test_a_draft_that_takes_indentation_back_is_not_typed_at_another_depth() -> 
     cache = cached(draft("else:", outdent=4), draft("every()"), prefix="if x:\n        ")
     assert found(cache, "if x:\n        ") == [("else:", 0), ("every()", 0)]
     assert found(cache, "if x:\n        e") == [("very()", 0)]
+    assert found(cache, "if x:\n    ") == [("else:", 0)]  # the user has taken it back
+    assert found(cache, "if x:\n    e") == [("lse:", 0)]
     here = Place("if x:\n        ", "\n")
     assert here.accepting(draft("else:", outdent=4)) == Place("if x:\n    else:", "\n")
 
