@@ -276,7 +276,7 @@ def complete(
     completer.prefill(request)
     prefilled = time.perf_counter()
     completion = completer.complete(request)
-    texts = [draft.text for draft in completion.drafts]
+    texts = [quality.text_here(draft) for draft in completion.drafts]
     return Result(
         exact_first=quality.exact(texts[:1], point.truth),
         exact=quality.exact(texts, point.truth),

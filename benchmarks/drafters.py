@@ -109,8 +109,8 @@ def judge(
         drafts = completer.complete(request).drafts
     finally:
         engine.drafter = own
-    texts = [draft.text for draft in drafts]
-    whole = [point.prefix + draft.text + point.suffix[draft.replace :] for draft in drafts]
+    texts = [quality.text_here(draft) for draft in drafts]
+    whole = ["".join(draft.accepted(point.prefix, point.suffix)) for draft in drafts]
     return {
         "first_exact": quality.exact(texts[:1], point.truth),
         "exact": quality.exact(texts, point.truth),

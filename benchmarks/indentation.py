@@ -121,8 +121,7 @@ def _recomputed(completer: EngineCompleter, point: Point, anchor: Anchor) -> int
 
 
 def _line(point: Point, draft: Draft) -> str:
-    kept = point.indent[: len(point.indent) - draft.outdent]
-    return (kept + draft.text).split("\n")[0].rstrip()
+    return draft.accepted(point.indent, "")[0].split("\n")[0].rstrip()
 
 
 def _lead(line: str) -> str:

@@ -123,8 +123,8 @@ def judge(
     done = completer.complete(request)
     outcome = counted.last
     assert outcome is not None and not outcome.notice, outcome
-    texts = [draft.text for draft in done.drafts]
-    whole = [point.prefix + draft.text + point.suffix[draft.replace :] for draft in done.drafts]
+    texts = [quality.text_here(draft) for draft in done.drafts]
+    whole = ["".join(draft.accepted(point.prefix, point.suffix)) for draft in done.drafts]
     large = outcome.large
     return {
         "first_exact": quality.exact(texts[:1], point.truth),

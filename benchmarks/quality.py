@@ -9,10 +9,17 @@ from difflib import SequenceMatcher
 import tree_sitter_python
 from tree_sitter import Language, Parser
 
+from polydraft.completion.types import Draft
+
 
 def normalised(text: str) -> str:
     """Without white space at the ends of lines and of the text."""
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def text_here(draft: Draft) -> str:
+    """A draft's text at the depth of the cursor, where a truth is; empty if it is for another."""
+    return "" if draft.outdent else draft.text
 
 
 def exact(drafts: Sequence[str], truth: str) -> bool:

@@ -204,6 +204,10 @@ class Draft:
     problems: tuple[str, ...] = ()  # why it ranks behind others: errors that they do not have
     outdent: int = 0  # only where nothing but white space stands before the cursor on its line
 
+    def accepted(self, prefix: str, suffix: str) -> tuple[str, str]:
+        """What stands before and behind the cursor once the draft is accepted."""
+        return prefix[: len(prefix) - self.outdent] + self.text, suffix[self.replace :]
+
 
 @dataclass(frozen=True, slots=True)
 class Stats:

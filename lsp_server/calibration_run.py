@@ -86,12 +86,13 @@ def _measured(done: Completion, truth: str, setting: str) -> Measured:
     if not done.drafts:
         return Measured(0, 0, 0.0, False, bool(done.stats.escalated), 1000 * done.stats.total_s)
     draft = done.drafts[0]
+    text = "" if draft.outdent else draft.text  # the truth is as deep as the cursor
     by_large = sum(part.tokens for part in draft.parts if part.origin is Origin.LARGE)
     return Measured(
         draft.token_count,
         draft.token_count if setting == LARGE else by_large,
-        common_share(draft.text, truth),
-        draft.text.rstrip() == truth.rstrip(),
+        common_share(text, truth),
+        text.rstrip() == truth.rstrip(),
         bool(done.stats.escalated),
         round(1000 * done.stats.total_s, 1),
     )

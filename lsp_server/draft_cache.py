@@ -51,8 +51,7 @@ class Place:
 
     def accepting(self, draft: Draft) -> Place:
         """The place behind a draft once it is accepted here."""
-        kept = self.prefix[: len(self.prefix) - draft.outdent]
-        return Place(kept + draft.text, self.suffix[draft.replace :])
+        return Place(*draft.accepted(self.prefix, self.suffix))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,7 @@ def breaks_syntax(draft: Draft, request: Request) -> bool:
 
 
 def _filled(request: Request, draft: Draft) -> str:
-    kept = request.prefix[: len(request.prefix) - draft.outdent]
-    return kept + draft.text + request.suffix[draft.replace :]
+    return "".join(draft.accepted(request.prefix, request.suffix))
 
 
 def _broken(text: str, language: str) -> int:
