@@ -15,15 +15,19 @@ T = TypeVar("T")
 
 def measured(
     work: Callable[[CancelToken], T],
-    stats_of: Callable[[T], Stats],
+    stats_of: Callable[[T], Stats | None],
     ask: Ask,
     purpose: Purpose,
     tell: Callable[[Call], None],
 ) -> Callable[[CancelToken], T]:
-    """The same work, which also tells what it cost; `tell` is called on the engine's thread."""
+    """The same work, which also tells what it cost; `tell` is called on the engine's thread.
+
+    Where there are no stats of the result no model was asked, and nothing is told.
+    """
 
     def measuring(cancel: CancelToken) -> T:
-        started, stats, outcome = time.perf_counter(), Stats(), Outcome.FAILED
+        started, outcome = time.perf_counter(), Outcome.FAILED
+        stats: Stats | None = Stats()
         try:
             result = work(cancel)
             stats = stats_of(result)
@@ -33,8 +37,8 @@ def measured(
             stats, outcome = Stats(forward_passes=error.passes), Outcome.CANCELLED
             raise
         finally:
-            tell(
-                Call(
+            if stats is not None:
+                call = Call(
                     ask.request_id if purpose is Purpose.ANSWER else None,
                     ask.document.uri,
                     ask.document.version,
@@ -46,6 +50,6 @@ def measured(
                     first_draft_ms=1000 * stats.first_draft_s,
                     total_ms=1000 * (time.perf_counter() - started),
                 )
-            )
+                tell(call)
 
     return measuring

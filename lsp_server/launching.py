@@ -37,6 +37,9 @@ MonitoringFor = Callable[[Document], "Monitoring | None"]
 """Snapshots what an analysis of a document needs, on the event loop's thread."""
 
 
+_QUIET = Completion(())  # of a request for which no model was asked
+
+
 @dataclass(frozen=True, slots=True)
 class Prompted:
     """A request as the engine gets it, without what the editor closed (`closers`) at the cursor."""
@@ -117,7 +120,7 @@ class Launcher:
             request = add_context(prompt.request)
             cancel.check()
             if quiet_in and within(request.prefix, request.language) in quiet_in:
-                return Found(()), Completion((), Stats())
+                return Found(()), _QUIET
             done = in_use.completer.complete(
                 request,
                 cancel=cancel,
@@ -132,12 +135,15 @@ class Launcher:
             found = Found(tuple(map(here, done.drafts)))
             return found, replace(done, drafts=found.fitting[: flight.k])
 
+        def stats_of(result: tuple[Found, Completion]) -> Stats | None:
+            return None if result[1] is _QUIET else result[1].stats
+
         def over(job: Future[tuple[Found, Completion]]) -> None:
             error = CancelledError() if job.cancelled() else job.exception()
             later(loop, self._tower.landed, flight, job.result() if error is None else error)
 
         purpose = Purpose.AHEAD if flight.ahead else Purpose.ANSWER
-        told = self._measured(ask, purpose, work, lambda result: result[1].stats)
+        told = self._measured(ask, purpose, work, stats_of)
         if flight.ahead:
             flight.job = worker.when_idle((self._key, flight.uri, "ahead"), told)
         else:
@@ -177,7 +183,7 @@ class Launcher:
         ask: Ask,
         purpose: Purpose,
         work: Callable[[CancelToken], T],
-        stats_of: Callable[[T], Stats],
+        stats_of: Callable[[T], Stats | None],
     ) -> Callable[[CancelToken], T]:
         if not self._workspaces.options.calls:
             return work

@@ -321,6 +321,17 @@ async def test_each_call_is_told_with_its_cost_to_those_who_want_that() -> None:
     assert (ahead["purpose"], ahead["requestId"]) == ("ahead", None)
 
 
+async def test_where_no_model_was_asked_no_call_is_told() -> None:
+    calls: list[Any] = []
+    provider = writing("foo")
+    async with editing(provider, text="# a\nx = ", options={"calls": True}) as editor:
+        editor.client.feature("polydraft/call")(lambda params: editor._note(calls, params))
+        assert await editor.inline(0, 3, automatic=True) == []
+        await editor.ask(1, 4, id=7)
+        await editor.until(lambda: calls != [])
+    assert [call["requestId"] for call in calls] == [7]
+
+
 # --- never a wrong draft ---
 
 
