@@ -175,8 +175,8 @@ async def test_a_document_with_crlf_is_completed_like_one_with_lf(
         editor.close(uri="file:///lf/table.py")  # else it would be context for the other
         editor.open(text, uri="file:///crlf/table.py")
         answer = await drafts_at(editor, before, "file:///crlf/table.py")
-    # The prompt is the same to the last token: all of it is in the cache. (Drafts of a cached prompt
-    # may differ from those of a new one in a last digit, where two tokens are as probable.)
+    # The prompt is the same to the last token: all of it is in the cache. Where two tokens are as
+    # probable, drafts of a cached prompt may differ from those of a new one by a last digit.
     stats = answer["stats"]
     assert stats["promptTokens"] == plain["stats"]["promptTokens"] > 100
     assert stats["recomputedTokens"] <= 1
