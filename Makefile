@@ -53,7 +53,6 @@ check: $(STAMP) .build/ns/.stamp ## lint, format, types, import rules
 
 format: $(STAMP) ## format and fix what ruff can fix
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
-	@$(BIN)/python -m tests.editors.toolchain stylua
 
 vsix: $(STAMP)  ## build the VS Code extension, with a Node of its own
 	@$(BIN)/python -m tests.editors.toolchain vsix

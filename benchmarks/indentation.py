@@ -2,8 +2,8 @@
 
 A point is a statement of a pinned source that stands below another line. The user has pressed Enter
 behind that line, and the editor has indented as editors do by default: as deep as the line above, a
-level deeper behind a colon. The truth may be as deep or shallower; where it is deeper editors and
-people agree to type. Then the user types what belongs there, at the depth where it belongs, and
+level deeper behind a colon. The truth is as deep or shallower; places where it is deeper are left
+out, since people indent there before they look. Then the user types what belongs there, at the depth where it belongs, and
 the prompt is asked for again, for what it costs that the line is begun.
 """
 
@@ -20,6 +20,7 @@ from benchmarks.drafters import load
 from benchmarks.harness import Row, report
 from polydraft.completion.completer import EngineCompleter
 from polydraft.completion.types import Draft, Request
+from polydraft.completion.view import leading
 from polydraft.lsp_server.anchor import Anchor, next_anchor
 
 K = 3
@@ -59,7 +60,7 @@ class Result:
 
     @property
     def depth_is_right(self) -> bool:
-        return bool(self.lines) and _lead(self.lines[0]) == _lead(self.truth)
+        return bool(self.lines) and leading(self.lines[0]) == leading(self.truth)
 
 
 def points(split: str, each: int) -> list[Point]:
@@ -95,8 +96,8 @@ def _points(path: str, text: str) -> Iterator[Point]:
             continue
         if above.lstrip()[:1] in ")]}#" or above.endswith(('"""', ",", "(", "[", "{", "\\")):
             continue
-        indent = _lead(above) + " " * 4 * above.endswith(":")
-        if len(_lead(truth)) <= len(indent):
+        indent = leading(above) + " " * 4 * above.endswith(":")
+        if len(leading(truth)) <= len(indent):
             yield Point(path, "".join(lines[:index]), indent, "".join(lines[index + 1 :]), truth)
 
 
@@ -113,7 +114,7 @@ def complete(completer: EngineCompleter, point: Point) -> Result:
 
 def _recomputed(completer: EngineCompleter, point: Point, anchor: Anchor) -> int:
     """Tokens of the prompt that are computed anew once the line is begun."""
-    typed = point.above + point.truth[: len(_lead(point.truth)) + 1]
+    typed = point.above + point.truth[: len(leading(point.truth)) + 1]
     suffix = f"\n{point.below}"
     offset, _ = next_anchor(anchor, typed, suffix)
     request = Request(typed, suffix, point.path, "python", 1, offset, multiline=False)
@@ -122,10 +123,6 @@ def _recomputed(completer: EngineCompleter, point: Point, anchor: Anchor) -> int
 
 def _line(point: Point, draft: Draft) -> str:
     return draft.accepted(point.indent, "")[0].split("\n")[0].rstrip()
-
-
-def _lead(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())]
 
 
 def figures(results: Sequence[Result]) -> list[Row]:

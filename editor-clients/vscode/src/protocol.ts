@@ -17,7 +17,7 @@ export interface Intervention {
   taken: string;
 }
 
-/** Accepting a draft replaces `range`, which begins at the cursor, by `text`. */
+/** Accepting a draft replaces `range` by `text`: it begins at the cursor, or before it with indentation that goes. */
 export interface Draft {
   id: string;
   text: string;
