@@ -3,8 +3,8 @@
 A point is a statement of a pinned source that stands below another line. The user has pressed Enter
 behind that line, and the editor has indented as editors do by default: as deep as the line above, a
 level deeper behind a colon. The truth is as deep or shallower; places where it is deeper are left
-out, since people indent there before they look. Then the user types what belongs there, at the depth where it belongs, and
-the prompt is asked for again, for what it costs that the line is begun.
+out, since people indent there before they look. Then the user types what belongs there, at the
+depth where it belongs, and the prompt is asked for again, for what it costs that the line is begun.
 """
 
 from __future__ import annotations
