@@ -195,6 +195,12 @@ class Workbench:
         return self.page.locator('[id="polydraft.polydraft.polydraft.status"]')
 
     @property
+    def position(self) -> str:
+        """Where the cursor is, as the status bar says it: "Ln 3, Col 5"."""
+        item = self.page.locator('[id="status.editor.selection"]')
+        return (item.text_content() or "").replace("\xa0", " ").strip() if item.count() else ""
+
+    @property
     def ghost(self) -> str:
         """The ghost text on display; lines are joined."""
         texts = self.page.locator(GHOST).all_text_contents()
@@ -261,7 +267,13 @@ class Workbench:
         self.page.locator(f'.tab.active[data-resource-name="{name}"]').wait_for()
         self.page.locator(".editor-instance .monaco-editor .view-lines").first.wait_for()
         self.focus_editor()
+        until(self._at_end, "the cursor to be at the end of the file", now=lambda: self.position)
+
+    def _at_end(self) -> bool:
+        """Go to the end of the file; a window that is still busy may lose the key."""
         self.press("Control+End")
+        time.sleep(0.2)
+        return self.position.startswith("Ln") and self.position != "Ln 1, Col 1"
 
     def focus_editor(self) -> None:
         self.command("View: Focus Active Editor Group")
