@@ -111,6 +111,5 @@ def test_greedy_speculation_writes_what_the_large_model_alone_writes_at_200_plac
             ties.append(tie(large, prompt, ours, theirs))
     assert compared == POINTS
     assert corrected >= POINTS // 10  # else there was little to get wrong
+    assert len(ties) <= POINTS // 50, ties
     assert all(gap < 0.2 for gap in ties), ties
-    # A tie of one place is often one of the next places as well.
-    assert len(ties) <= POINTS // 20, ties
